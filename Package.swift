@@ -1,0 +1,184 @@
+// swift-tools-version: 6.2
+// Martlet builds from the Swift toolchain and the distribution's C libraries alone: there are no package dependencies.
+// Layers, outermost first: cmd → internal/services → internal/core, with pkg beside them (see ARCHITECTURE.md).
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A narrow C target: the only place that sees a C library's headers, imported by one Swift module.
+func shim(_ name: String, links libraries: [String] = []) -> Target {
+    .target(
+        name: name, path: "pkg/\(name)", cSettings: [.treatAllWarnings(as: .error)],
+        linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+/// A module that could be a library of its own and knows nothing of webhooks.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "pkg/\(name)", swiftSettings: strict)
+}
+
+/// Domain types and decisions: no I/O, no clock, no randomness, no C.
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "internal/core/\(name)", swiftSettings: strict)
+}
+
+/// A loop that carries decisions out.
+func service(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "internal/services/\(name)", swiftSettings: strict)
+}
+
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "cmd/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
+}
+
+let libraries: [Target] = [
+    shim("CLinux"),
+    shim("CKafka", links: ["rdkafka"]),
+    shim("CHTTPServer", links: ["h2o-evloop", "ssl", "crypto"]),
+    shim("CCurl", links: ["curl"]),
+    shim("CGRPC", links: ["grpc", "gpr"]),
+    shim("CPostgres", links: ["pq"]),
+    shim("CHiredis", links: ["hiredis"]),
+    shim("COpenSSL", links: ["crypto"]),
+    shim("CSodium", links: ["sodium"]),
+    shim("CYAML", links: ["yaml"]),
+    library("EventLoops", ["CLinux"]),
+    library("WireFormat"),
+    library("JSONScanning"),
+    library("Logs", ["CLinux"]),
+    library("Metrics"),
+    library("LifeCycle", ["CLinux", "Logs"]),
+    library("Settings", ["CYAML"]),
+    library("Flags"),
+    library("Cryptography", ["COpenSSL", "CSodium"]),
+    library("StandardWebhooks", ["Cryptography"]),
+    library("Tokens", ["Cryptography", "JSONScanning"]),
+    library("Kafka", ["CKafka", "EventLoops"]),
+    library("HTTPServing", ["CHTTPServer", "EventLoops"]),
+    library("HTTPSending", ["CCurl", "EventLoops"]),
+    library("GRPC", ["CGRPC"]),
+    library("Postgres", ["CPostgres", "EventLoops"]),
+    library("Redis", ["CHiredis", "EventLoops"]),
+]
+
+let cores: [Target] = [
+    core("Records", ["WireFormat"]),
+    core("Routing", ["Records"]),
+    core("Settling", ["Records"]),
+    core("Delivering", ["Records"]),
+    core("Validation", ["Records"]),
+]
+
+let services: [Target] = [
+    service(
+        "ServiceSupport",
+        [
+            "Records", "Routing", "Settings", "Logs", "Metrics", "LifeCycle", "HTTPServing", "Kafka", "JSONScanning",
+            "Cryptography", "Postgres", "Redis", "EventLoops",
+        ]),
+    service(
+        "Ingestion",
+        [
+            "ServiceSupport", "Records", "Validation", "JSONScanning", "HTTPServing", "Kafka", "Redis", "EventLoops",
+            "Logs", "Metrics", "LifeCycle", "Cryptography",
+        ]),
+    service(
+        "Dispatching",
+        [
+            "ServiceSupport", "Records", "Routing", "Settling", "Delivering", "HTTPSending", "HTTPServing", "Kafka",
+            "StandardWebhooks", "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat",
+        ]),
+    service(
+        "Registry",
+        [
+            "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "Kafka", "HTTPServing", "Cryptography",
+            "StandardWebhooks", "WireFormat", "Logs", "Metrics", "LifeCycle", "JSONScanning",
+        ]),
+    service(
+        "Gateway",
+        [
+            "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "Kafka", "HTTPServing", "HTTPSending",
+            "Tokens", "Cryptography", "WireFormat", "JSONScanning", "Logs", "Metrics", "LifeCycle", "Ingestion",
+        ]),
+    service(
+        "Observing",
+        [
+            "ServiceSupport", "Records", "Postgres", "Kafka", "HTTPServing", "JSONScanning", "EventLoops", "Logs",
+            "Metrics", "LifeCycle", "Cryptography",
+        ]),
+    service(
+        "Supervising",
+        [
+            "ServiceSupport", "Records", "Kafka", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
+            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux",
+        ]),
+]
+
+let commands: [Target] = [
+    command("api-gateway", ["Gateway", "ServiceSupport"]),
+    command("webhook-registry", ["Registry", "ServiceSupport"]),
+    command("event-ingestion", ["Ingestion", "ServiceSupport"]),
+    command("webhook-dispatcher", ["Dispatching", "ServiceSupport"]),
+    command("observability", ["Observing", "ServiceSupport"]),
+    command("martlet", ["Supervising", "ServiceSupport", "Flags", "Settings", "Logs"]),
+]
+
+let suites: [Target] = [
+    .target(
+        name: "TestSupport", dependencies: ["EventLoops", "CLinux"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("HouseRulesTests", ["TestSupport"]),
+    tests("EventLoopsTests", ["EventLoops", "TestSupport"]),
+    tests("WireFormatTests", ["WireFormat", "TestSupport"]),
+    tests("JSONScanningTests", ["JSONScanning", "TestSupport"]),
+    tests("LogsTests", ["Logs", "TestSupport"]),
+    tests("MetricsTests", ["Metrics", "TestSupport"]),
+    tests("LifeCycleTests", ["LifeCycle", "Logs", "TestSupport"]),
+    tests("SettingsTests", ["Settings", "TestSupport"]),
+    tests("FlagsTests", ["Flags", "TestSupport"]),
+    tests("CryptographyTests", ["Cryptography", "TestSupport"]),
+    tests("StandardWebhooksTests", ["StandardWebhooks", "TestSupport"]),
+    tests("TokensTests", ["Tokens", "Cryptography", "TestSupport"]),
+    tests("KafkaTests", ["Kafka", "EventLoops", "TestSupport"]),
+    tests("HTTPServingTests", ["HTTPServing", "EventLoops", "TestSupport"]),
+    tests("HTTPSendingTests", ["HTTPSending", "EventLoops", "TestSupport"]),
+    tests("GRPCTests", ["GRPC", "WireFormat", "TestSupport"]),
+    tests("PostgresTests", ["Postgres", "EventLoops", "TestSupport"]),
+    tests("RedisTests", ["Redis", "EventLoops", "TestSupport"]),
+    tests("RecordsTests", ["Records", "WireFormat", "TestSupport"]),
+    tests("RoutingTests", ["Routing", "Records", "TestSupport"]),
+    tests("SettlingTests", ["Settling", "Records", "TestSupport"]),
+    tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
+    tests("ValidationTests", ["Validation", "Records", "TestSupport"]),
+    tests("ServiceSupportTests", ["ServiceSupport", "Records", "Settings", "Kafka", "Metrics", "TestSupport"]),
+    tests("IngestionTests", ["Ingestion", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
+    tests("DispatchingTests", ["Dispatching", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
+    tests("RegistryTests", ["Registry", "ServiceSupport", "Kafka", "Postgres", "GRPC", "Records", "TestSupport"]),
+    tests(
+        "GatewayTests",
+        ["Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "TestSupport"]),
+    tests("ObservingTests", ["Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "TestSupport"]),
+    tests("SupervisingTests", ["Supervising", "ServiceSupport", "TestSupport"]),
+    tests(
+        "BlackBoxTests",
+        [
+            "TestSupport", "HTTPServing", "HTTPSending", "StandardWebhooks", "Kafka", "EventLoops", "JSONScanning",
+            "Records",
+        ]),
+]
+
+let package = Package(
+    name: "martlet",
+    products: [.library(name: "StandardWebhooks", targets: ["StandardWebhooks"])],
+    targets: libraries + cores + services + commands + suites
+)

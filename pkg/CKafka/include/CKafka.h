@@ -1,0 +1,3 @@
+#ifndef CKAFKA_H
+#define CKAFKA_H
+#endif

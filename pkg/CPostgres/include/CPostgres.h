@@ -1,0 +1,3 @@
+#ifndef CPOSTGRES_H
+#define CPOSTGRES_H
+#endif
