@@ -1,4 +1,4 @@
-public import Glibc
+internal import Glibc
 
 /// A loopback port that was free a moment ago.
 public func freePort() -> UInt16 {
