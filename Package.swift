@@ -61,7 +61,7 @@ let libraries: [Target] = [
     library("LifeCycle", ["CLinux", "Logs"]),
     library("Settings", ["CYAML"]),
     library("Flags"),
-    library("Cryptography", ["COpenSSL", "CSodium"]),
+    library("Cryptography", ["COpenSSL", "CSodium", "EventLoops"]),
     library("StandardWebhooks", ["Cryptography"]),
     library("Tokens", ["Cryptography", "JSONScanning"]),
     library("Kafka", ["CKafka", "EventLoops"]),
