@@ -2,6 +2,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -40,5 +41,8 @@ int clinux_signal_descriptor(const int *signals, int count);
 
 /// The next signal that is waiting at a descriptor made by clinux_signal_descriptor, or 0.
 int clinux_next_signal(int descriptor);
+
+/// Has the child close every descriptor from `first` on, so that it inherits nothing by accident. Returns 0, or an errno.
+int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 
 #endif
