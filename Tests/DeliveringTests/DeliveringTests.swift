@@ -1,0 +1,163 @@
+import Testing
+
+@testable import Delivering
+
+@Suite struct ClassificationTests {
+    private static let table: [(Int, String, Effects)] = [
+        (200, "delivered", []), (204, "delivered", []), (299, "delivered", []), (301, "unknown", []),
+        (304, "unknown", []), (400, "unknown", []), (404, "unknown", []), (408, "retryable", []),
+        (410, "permanent", .gone), (413, "permanent", []), (425, "retryable", []), (429, "retryable", .overloaded),
+        (500, "retryable", []), (503, "retryable", .overloaded), (505, "permanent", []), (599, "retryable", []),
+        (100, "unknown", []), (999, "unknown", []), (0, "unknown", []),
+    ]
+
+    @Test(arguments: table)
+    func everyStatusHasItsMeaning(status: Int, expected: String, effects: Effects) {
+        let (verdict, seen) = classify(.answered(status: status, retryAfter: nil))
+        #expect("\(verdict)".hasPrefix(expected))
+        #expect(seen == effects)
+        if verdict != .delivered { #expect(verdict.reason == "status_\(status)") }
+    }
+
+    @Test func whatIsNoFaultOfTheEndpointIsParked() {
+        for failure in TransportFailure.allCases {
+            let (verdict, effects) = classify(.failed(failure))
+            let isParked = failure == .noDescriptors || failure == .interrupted
+            #expect((verdict == .parked(reason: failure.reason)) == isParked)
+            #expect(verdict != .delivered)
+            #expect(effects.contains(.overloaded) == (failure == .timeout))
+        }
+        #expect(Set(TransportFailure.allCases.map(\.reason)).count == TransportFailure.allCases.count)
+    }
+}
+
+@Suite struct RetryPolicyTests {
+    private let policy = RetryPolicy(
+        schedule: .exponential(initialDelayMs: 5_000, multiplier: 2, maxRetries: 12), maxDelayMs: 3_600_000,
+        jitter: 0.2,
+        maxRetriesWhenUnknown: 4, parkedDelayMs: 1_000)
+
+    @Test func delaysDoubleUpToTheirBound() {
+        #expect(
+            (1...12).map(policy.baseDelay) == [
+                5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 3_600_000,
+                3_600_000,
+            ])
+        #expect(policy.baseDelay(1_000_000) == 3_600_000)
+    }
+
+    @Test(arguments: [(0.0, Int64(4_000)), (0.5, 5_000), (0.999_999, 5_999)])
+    func jitterSpreadsBothWays(random: Double, delay: Int64) {
+        let next = policy.next(after: .retryable(reason: "x"), attempt: 1, retryAfterMs: nil, random: random)
+        #expect(next == .again(delayMs: delay, spent: true))
+    }
+
+    @Test func itEnds() {
+        func next(_ verdict: Verdict, _ attempt: Int) -> RetryPolicy.Next {
+            policy.next(after: verdict, attempt: attempt, retryAfterMs: nil, random: 0.5)
+        }
+        #expect(next(.delivered, 1) == .delivered)
+        #expect(next(.retryable(reason: "x"), 12) == .again(delayMs: 3_600_000, spent: true))
+        #expect(next(.retryable(reason: "x"), 13) == .giveUp(reason: "attempts_exhausted"))
+        #expect(next(.unknown(reason: "x"), 4) == .again(delayMs: 40_000, spent: true))
+        #expect(next(.unknown(reason: "x"), 5) == .giveUp(reason: "attempts_exhausted"))
+        #expect(next(.permanent(reason: "status_410"), 1) == .giveUp(reason: "status_410"))
+        #expect(next(.parked(reason: "x"), 99) == .again(delayMs: 1_000, spent: false))
+    }
+
+    @Test func anEndpointsWishIsHonouredWithinBounds() {
+        func delay(_ wish: Int64) -> RetryPolicy.Next {
+            policy.next(after: .retryable(reason: "x"), attempt: 1, retryAfterMs: wish, random: 0.5)
+        }
+        #expect(delay(0) == .again(delayMs: 5_000, spent: true))
+        #expect(delay(60_000) == .again(delayMs: 60_000, spent: true))
+        #expect(delay(.max) == .again(delayMs: 3_600_000, spent: true))
+    }
+
+    @Test func anExplicitScheduleIsFollowed() {
+        var explicit = policy
+        explicit.schedule = .explicit(delaysMs: [10_000, 30_000])
+        explicit.jitter = 0
+        #expect(explicit.maxRetries == 2)
+        let nexts = (1...3).map {
+            explicit.next(after: .retryable(reason: "x"), attempt: $0, retryAfterMs: nil, random: 0)
+        }
+        #expect(
+            nexts == [
+                .again(delayMs: 10_000, spent: true), .again(delayMs: 30_000, spent: true),
+                .giveUp(reason: "attempts_exhausted"),
+            ])
+    }
+}
+
+@Suite struct RetryAfterTests {
+    @Test(arguments: [
+        ("0", Int64(0)), ("120", 120_000), (" 7 ", 7_000), ("Sun, 06 Nov 1994 08:49:37 GMT", 7_000),
+        ("Sun, 06 Nov 1994 08:49:00 GMT", 0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("99999999999999999999999", .max),
+    ])
+    func isRead(field: String, expected: Int64) {
+        #expect(retryAfterMs(field, now: 784_111_770_000) == expected)
+    }
+
+    @Test(arguments: ["", "-1", "1.5", "soon", "12 h", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nox 1994 08:49:37 GMT"])
+    func otherThingsAreIgnored(field: String) { #expect(retryAfterMs(field, now: 0) == nil) }
+
+    @Test func leapDaysAreRight() {
+        #expect(retryAfterMs("Thu, 29 Feb 2024 00:00:00 GMT", now: 0) == 1_709_164_800_000)
+        #expect(retryAfterMs("Fri, 01 Mar 2024 00:00:00 GMT", now: 0) == 1_709_251_200_000)
+    }
+}
+
+@Suite struct ShortQueueTests {
+    @Test func isBoundedInBytesAndTime() {
+        var queue = ShortQueue<Int>(bounds: .init(bytes: 100, wait: 10))
+        let fits = [
+            queue.append(1, bytes: 60, now: 0), queue.append(2, bytes: 41, now: 0), queue.append(3, bytes: 40, now: 5),
+        ]
+        #expect(fits == [true, false, true])
+        #expect(queue.bytes == 100)
+        let expired = [queue.popExpired(now: 9), queue.popExpired(now: 10), queue.popExpired(now: 14)]
+        #expect(expired == [nil, 1, nil])
+        let rest = [queue.popFirst(), queue.popFirst()]
+        #expect(rest == [3, nil])
+        #expect(queue.isEmpty && queue.bytes == 0)
+    }
+
+    @Test func keepsItsOrderOverManyEntries() {
+        var queue = ShortQueue<Int>(bounds: .init(bytes: .max, wait: 10))
+        var next = 0
+        for number in 0..<1_000 {
+            let fits = queue.append(number, bytes: 1, now: 0)
+            #expect(fits)
+            if number % 3 != 0 {
+                let first = queue.popFirst()
+                #expect(first == next)
+                next += 1
+            }
+        }
+        while let number = queue.popFirst() {
+            #expect(number == next)
+            next += 1
+        }
+        #expect(next == 1_000)
+    }
+}
+
+@Suite struct ResolverHealthTests {
+    @Test func oneHostIsToBlameUntilMostFail() {
+        var health = ResolverHealth(window: 100, minimum: 3)
+        let alone = [
+            health.failed(host: "a", now: 0), health.failed(host: "a", now: 1), health.failed(host: "b", now: 2),
+        ]
+        #expect(alone == [false, false, false])
+        health.reached(host: "d", now: 2)
+        let most = health.failed(host: "c", now: 3)
+        #expect(most)
+        for host in ["e", "f", "g"] { health.reached(host: host, now: 4) }
+        let few = health.failed(host: "c", now: 5)
+        #expect(!few)
+        let longAfter = health.failed(host: "c", now: 200)
+        #expect(!longAfter)
+    }
+}
