@@ -9,38 +9,56 @@ import Testing
             offset: offset, note: 3, memory: memory ?? SourceMemory(topic: "events", partition: 0, committed: offset))
     }
 
+    private func expectCommit(_ settlement: inout PartitionSettlement, _ expected: CommitPoint) {
+        let point = settlement.commitPoint()
+        #expect(point == expected)
+    }
+
+    private func expectCommit(_ settlement: inout PartitionSettlement, _ offset: Int64) {
+        let point = settlement.commitPoint()
+        #expect(point.offset == offset)
+    }
+
+    private func take(
+        _ settlement: inout PartitionSettlement, _ offset: Int64, _ fanOut: Int
+    ) throws -> PartitionSettlement.Slot {
+        let slot = settlement.take(offset: offset, fanOut: fanOut)
+        return try #require(slot)
+    }
+
     @Test func theLowestUnsettledOffsetIsCommitted() throws {
         var settlement = settlement()
         settlement.openBatch(attemptsEnd: 7)
-        let first = try #require(settlement.take(offset: 40, fanOut: 1))
-        let second = try #require(settlement.take(offset: 41, fanOut: 2))
-        let third = try #require(settlement.take(offset: 42, fanOut: 1))
-        #expect(settlement.commitPoint() == CommitPoint(offset: 40, note: 7))
+        let first = try take(&settlement, 40, 1)
+        let second = try take(&settlement, 41, 2)
+        let third = try take(&settlement, 42, 1)
+        expectCommit(&settlement, CommitPoint(offset: 40, note: 7))
         settlement.settle(third)
         settlement.settle(second)
-        #expect(settlement.commitPoint().offset == 40)
+        expectCommit(&settlement, 40)
         settlement.settle(first)
-        #expect(settlement.commitPoint().offset == 41)
+        expectCommit(&settlement, 41)
         settlement.settle(second)
-        #expect(settlement.commitPoint() == CommitPoint(offset: 43, note: 7))
+        expectCommit(&settlement, CommitPoint(offset: 43, note: 7))
         #expect(settlement.owed == 0)
     }
 
     @Test func whatHasNoWebhookOrNoRecordIsCovered() {
         var settlement = settlement()
         settlement.openBatch(attemptsEnd: 7)
-        #expect(settlement.take(offset: 42, fanOut: 0) != nil)
-        #expect(settlement.take(offset: 43, fanOut: 1) != nil)
-        #expect(settlement.take(offset: 44, fanOut: 0) != nil)
+        _ = settlement.take(offset: 42, fanOut: 0)
+        _ = settlement.take(offset: 43, fanOut: 1)
+        _ = settlement.take(offset: 44, fanOut: 0)
         settlement.skip(to: 50)
         let coverages = settlement.closeBatch()
         #expect(coverages.map(\.span) == [.init(first: 40, last: 42), .init(first: 44, last: 49)])
-        #expect(settlement.closeBatch().isEmpty)
-        #expect(settlement.commitPoint().offset == 40)
+        let again = settlement.closeBatch()
+        #expect(again.isEmpty)
+        expectCommit(&settlement, 40)
         settlement.settle(coverages[0].slot)
-        #expect(settlement.commitPoint().offset == 43)
+        expectCommit(&settlement, 43)
         settlement.settle(coverages[1].slot)
-        #expect(settlement.commitPoint().offset == 43)
+        expectCommit(&settlement, 43)
     }
 
     @Test func aGapOfABillionOffsetsIsOneStretch() {
@@ -50,15 +68,14 @@ import Testing
         let coverages = settlement.closeBatch()
         #expect(coverages.map(\.span) == [.init(first: 0, last: 999_999_999)])
         settlement.settle(coverages[0].slot)
-        #expect(settlement.commitPoint().offset == 1_000_000_000)
+        expectCommit(&settlement, 1_000_000_000)
     }
 
     @Test func anOffsetTakenBeforeIsIgnored() {
         var settlement = settlement()
         settlement.openBatch(attemptsEnd: 7)
-        #expect(settlement.take(offset: 39, fanOut: 1) == nil)
-        #expect(settlement.take(offset: 40, fanOut: 1) != nil)
-        #expect(settlement.take(offset: 40, fanOut: 1) == nil)
+        let taken = [39, 40, 40].map { settlement.take(offset: $0, fanOut: 1) != nil }
+        #expect(taken == [false, true, false])
         #expect(settlement.owed == 1)
     }
 
@@ -74,21 +91,21 @@ import Testing
         memory.learn(outcome)
         var settlement = settlement(memory: memory)
         settlement.openBatch(attemptsEnd: 100)
-        let low = try #require(settlement.take(offset: 40, fanOut: 1))
+        let low = try take(&settlement, 40, 1)
         settlement.openBatch(attemptsEnd: 101)
-        let slot = try #require(settlement.take(offset: 45, fanOut: 1))
+        let slot = try take(&settlement, 45, 1)
         let otherTime = settlement.skipIfSettled(slot, offset: 45, timestamp: 8, webhook: "a")
         let otherWebhook = settlement.skipIfSettled(slot, offset: 45, timestamp: 9, webhook: "b")
         let same = settlement.skipIfSettled(slot, offset: 45, timestamp: 9, webhook: "a")
         #expect([otherTime, otherWebhook, same] == [false, false, true])
         settlement.openBatch(attemptsEnd: 102)
-        let late = try #require(settlement.take(offset: 46, fanOut: 1))
+        let late = try take(&settlement, 46, 1)
         for coverage in settlement.closeBatch() { settlement.settle(coverage.slot) }
-        #expect(settlement.commitPoint() == CommitPoint(offset: 40, note: 3))
+        expectCommit(&settlement, CommitPoint(offset: 40, note: 3))
         settlement.settle(low)
-        #expect(settlement.commitPoint() == CommitPoint(offset: 46, note: 102))
+        expectCommit(&settlement, CommitPoint(offset: 46, note: 102))
         settlement.settle(late)
-        #expect(settlement.commitPoint() == CommitPoint(offset: 47, note: 102))
+        expectCommit(&settlement, CommitPoint(offset: 47, note: 102))
     }
 
     @Test func anotherFanOutThanBeforeIsCoveredToo() throws {
@@ -102,8 +119,9 @@ import Testing
         memory.learn(outcome)
         var settlement = settlement(memory: memory)
         settlement.openBatch(attemptsEnd: 1)
-        _ = try #require(settlement.take(offset: 40, fanOut: 1))
-        #expect(settlement.closeBatch().map(\.span) == [.init(first: 40, last: 40)])
+        _ = try take(&settlement, 40, 1)
+        let coverages = settlement.closeBatch()
+        #expect(coverages.map(\.span) == [.init(first: 40, last: 40)])
         #expect(settlement.owed == 2)
     }
 

@@ -3,34 +3,34 @@
 /// on repeat those and add the delivery's own.
 public enum RecordHeader {
     // Of an event.
-    public static let id = "ce_id"
-    public static let type = "ce_type"
-    public static let source = "ce_source"
+    public static let id: StaticString = "ce_id"
+    public static let type: StaticString = "ce_type"
+    public static let source: StaticString = "ce_source"
     /// RFC 3339.
-    public static let time = "ce_time"
-    public static let specVersion = "ce_specversion"
-    public static let contentType = "content-type"
+    public static let time: StaticString = "ce_time"
+    public static let specVersion: StaticString = "ce_specversion"
+    public static let contentType: StaticString = "content-type"
     /// Absent: `default`.
-    public static let tenant = "tenant"
-    public static let orderingKey = "orderingkey"
+    public static let tenant: StaticString = "tenant"
+    public static let orderingKey: StaticString = "orderingkey"
     /// W3C Trace Context.
-    public static let traceParent = "traceparent"
+    public static let traceParent: StaticString = "traceparent"
 
     // Of a delivery, in `deliveries`, `retries` and `dead-letters`. Numbers are decimal text, times milliseconds since 1970.
-    public static let delivery = "martlet-delivery"
-    public static let generation = "martlet-generation"
+    public static let delivery: StaticString = "martlet-delivery"
+    public static let generation: StaticString = "martlet-generation"
     /// Requests made so far.
-    public static let attempt = "martlet-attempt"
-    public static let webhook = "martlet-webhook"
-    public static let originTopic = "martlet-origin-topic"
-    public static let originPartition = "martlet-origin-partition"
-    public static let originOffset = "martlet-origin-offset"
-    public static let originTimestamp = "martlet-origin-timestamp"
-    public static let due = "martlet-due"
-    public static let reason = "martlet-reason"
+    public static let attempt: StaticString = "martlet-attempt"
+    public static let webhook: StaticString = "martlet-webhook"
+    public static let originTopic: StaticString = "martlet-origin-topic"
+    public static let originPartition: StaticString = "martlet-origin-partition"
+    public static let originOffset: StaticString = "martlet-origin-offset"
+    public static let originTimestamp: StaticString = "martlet-origin-timestamp"
+    public static let due: StaticString = "martlet-due"
+    public static let reason: StaticString = "martlet-reason"
     /// The HTTP status of the last failure.
-    public static let status = "martlet-status"
-    public static let parent = "martlet-parent"
+    public static let status: StaticString = "martlet-status"
+    public static let parent: StaticString = "martlet-parent"
 }
 
 /// The tenant of a record that names none.
