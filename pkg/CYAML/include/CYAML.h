@@ -1,3 +1,7 @@
+// libyaml, for module Settings.
 #ifndef CYAML_H
 #define CYAML_H
+
+#include <yaml.h>
+
 #endif
