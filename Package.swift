@@ -49,7 +49,11 @@ let libraries: [Target] = [
     shim("CCurl", links: ["curl"]),
     shim("CGRPC", links: ["grpc", "gpr"]),
     shim("CPostgres", links: ["pq"]),
-    shim("CHiredis", links: ["hiredis"]),
+    shim("CHiredis", links: ["hiredis", "ssl", "crypto"]),
+    // The SQL of migrations/, embedded, so that a binary finds it wherever it lies.
+    .target(
+        name: "CMigrations", path: "migrations", exclude: ["gateway", "observability", "registry"],
+        cSettings: [.treatAllWarnings(as: .error)]),
     shim("COpenSSL", links: ["crypto"]),
     shim("CSodium", links: ["sodium"]),
     shim("CYAML", links: ["yaml"]),
@@ -86,7 +90,7 @@ let services: [Target] = [
         "ServiceSupport",
         [
             "Records", "Routing", "Settings", "Logs", "Metrics", "LifeCycle", "HTTPServing", "Kafka", "JSONScanning",
-            "Cryptography", "Postgres", "Redis", "EventLoops",
+            "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations",
         ]),
     service(
         "Ingestion",

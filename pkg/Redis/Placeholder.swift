@@ -1,1 +1,1 @@
-// Replaced by the module.
+// The Redis adapter.

@@ -1,0 +1,18 @@
+// A new migration is a file `<schema>/<NNNN_name>.sql` and two lines here. Applied ones are never edited: the migrator compares
+// digests and refuses.
+#include "CMigrations.h"
+
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const char observability_0001[] = {
+#embed "observability/0001_history.sql"
+};
+
+#define MIGRATION(schema, name, text) {schema, name, text, sizeof text}
+
+static const struct cmigrations_migration migrations[] = {
+    MIGRATION("observability", "0001_history", observability_0001),
+    {NULL, NULL, NULL, 0},
+};
+
+const struct cmigrations_migration *cmigrations_all(void) { return migrations; }
