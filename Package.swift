@@ -69,7 +69,7 @@ let libraries: [Target] = [
     library("Cryptography", ["COpenSSL", "CSodium", "EventLoops"]),
     library("StandardWebhooks", ["Cryptography"]),
     library("Tokens", ["Cryptography", "JSONScanning"]),
-    library("Kafka", ["CKafka", "EventLoops"]),
+    library("Kafka", ["CKafka", "CLinux", "EventLoops"]),
     library("HTTPServing", ["CHTTPServer", "EventLoops"]),
     library("HTTPSending", ["CCurl", "EventLoops"]),
     library("GRPC", ["CGRPC"]),
@@ -141,7 +141,7 @@ let commands: [Target] = [
 
 let suites: [Target] = [
     .target(
-        name: "TestSupport", dependencies: ["EventLoops", "CLinux"], path: "Tests/TestSupport", swiftSettings: strict),
+        name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("HouseRulesTests", ["TestSupport"]),
     tests("EventLoopsTests", ["EventLoops", "TestSupport"]),
     tests("WireFormatTests", ["WireFormat", "TestSupport"]),

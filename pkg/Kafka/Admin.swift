@@ -1,0 +1,142 @@
+internal import CKafka
+internal import EventLoops
+
+/// A topic to create.
+public struct NewTopic: Sendable {
+    public var name: String
+    public var partitions: Int
+    /// -1: the broker's default.
+    public var replicationFactor: Int
+    /// Kafka's topic settings, such as `cleanup.policy`.
+    public var settings: [String: String]
+    public init(_ name: String, partitions: Int, replicationFactor: Int = -1, settings: [String: String] = [:]) {
+        self.name = name
+        self.partitions = partitions
+        self.replicationFactor = replicationFactor
+        self.settings = settings
+    }
+}
+
+/// What the cluster says of a topic.
+public struct TopicDescription: Equatable, Sendable {
+    public let name: String
+    public let partitions: Int
+    /// Of the partition that has the fewest replicas.
+    public let replicationFactor: Int
+}
+
+/// Questions and orders to the cluster, from any thread: each runs on a thread of its own for as long as it takes, at most
+/// `timeoutMilliseconds`. librdkafka's in-memory broker answers `describe` and `clusterID` only.
+public final class Admin: Sendable {
+    private let handle: ClientHandle
+    private let timeoutMilliseconds: Int32
+
+    /// Throws where a property is wrong, naming it.
+    public init(_ client: KafkaConfiguration, timeoutMilliseconds: Int32 = 15_000) throws(KafkaError) {
+        // A consumer's handle: asking it for a topic's metadata does not create the topic.
+        handle = try ClientHandle(ClientProperties(client, RD_KAFKA_CONSUMER), client: client, events: 0)
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+
+    /// Creates topics; the answer names those that failed and why (`.topicExists` among them).
+    public func createTopics(_ topics: [NewTopic]) async throws(KafkaError) -> [String: KafkaError] {
+        guard !topics.isEmpty else { return [:] }
+        return try await onOwnThread { client, timeout throws(KafkaError) in
+            try AdminCall(client, timeout).createTopics(topics)
+        }
+    }
+
+    /// Deletes topics; the answer names those that failed and why.
+    public func deleteTopics(_ names: [String]) async throws(KafkaError) -> [String: KafkaError] {
+        guard !names.isEmpty else { return [:] }
+        return try await onOwnThread { client, timeout throws(KafkaError) in
+            try AdminCall(client, timeout).deleteTopics(names)
+        }
+    }
+
+    /// A topic's settings, defaults included; secret ones have no value.
+    public func settings(ofTopic name: String) async throws(KafkaError) -> [String: String] {
+        try await onOwnThread { client, timeout throws(KafkaError) in
+            try AdminCall(client, timeout).settings(ofTopic: name)
+        }
+    }
+
+    /// The topic's partitions and replicas; nil where there is no such topic.
+    public func describe(topic name: String) async throws(KafkaError) -> TopicDescription? {
+        try await onOwnThread { client, timeout throws(KafkaError) in try describeTopic(client, name, timeout) }
+    }
+
+    /// How many brokers there are: also the question whether the cluster answers.
+    public func brokerCount() async throws(KafkaError) -> Int {
+        try await onOwnThread { client, timeout throws(KafkaError) in
+            try withMetadata(client, topic: nil, timeout) { Int($0.broker_cnt) }
+        }
+    }
+
+    /// The cluster's id: a new one for a new cluster. The in-memory broker's does not change, so it says nothing.
+    public func clusterID() async throws(KafkaError) -> String {
+        try await onOwnThread { client, timeout throws(KafkaError) in
+            guard let text = rd_kafka_clusterid(client, timeout) else {
+                throw KafkaError(.timedOut, "the cluster did not say its id")
+            }
+            defer { rd_kafka_mem_free(client, text) }
+            return String(cString: text)
+        }
+    }
+
+    /// The bounds of the partitions' logs.
+    public func watermarks(_ partitions: [TopicPartition]) async throws(KafkaError) -> [TopicPartition: Watermarks] {
+        try await onOwnThread { client, timeout throws(KafkaError) in
+            try queryWatermarks(client, partitions, timeout).get()
+        }
+    }
+
+    private func onOwnThread<Answer: Sendable>(
+        _ work: @escaping @Sendable (OpaquePointer, Int32) throws(KafkaError) -> Answer
+    ) async throws(KafkaError) -> Answer {
+        let result = await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<Answer, KafkaError>, Never>) in
+            handle.onOwnThread { [timeoutMilliseconds] client in
+                continuation.resume(
+                    returning: Result { () throws(KafkaError) in try work(client, timeoutMilliseconds) })
+            }
+        }
+        return try result.get()
+    }
+}
+
+/// Reads metadata: of one topic, or of none (the brokers alone). Blocks.
+func withMetadata<Answer>(
+    _ client: OpaquePointer, topic name: String?, _ timeoutMilliseconds: Int32,
+    _ body: (rd_kafka_metadata) throws(KafkaError) -> Answer
+) throws(KafkaError) -> Answer {
+    let topic = name.flatMap { rd_kafka_topic_new(client, $0, nil) }
+    defer { topic.map { rd_kafka_topic_destroy($0) } }
+    if let name, topic == nil {
+        throw KafkaError(KafkaError.Code(rd_kafka_last_error()), "cannot use topic \"\(name)\"")
+    }
+    var metadata: UnsafePointer<rd_kafka_metadata>?
+    let code = rd_kafka_metadata(client, 0, topic, &metadata, timeoutMilliseconds)
+    defer { metadata.map { rd_kafka_metadata_destroy($0) } }
+    guard let metadata else { throw KafkaError(ifError: code, "metadata") ?? KafkaError(.timedOut, "metadata") }
+    return try body(metadata.pointee)
+}
+
+/// nil where there is no such topic. Blocks.
+func describeTopic(
+    _ client: OpaquePointer, _ name: String, _ timeoutMilliseconds: Int32
+) throws(KafkaError) -> TopicDescription? {
+    try withMetadata(client, topic: name, timeoutMilliseconds) { metadata throws(KafkaError) in
+        guard metadata.topic_cnt > 0 else { return nil }
+        let topic = metadata.topics[0]
+        switch topic.err {
+        case RD_KAFKA_RESP_ERR_NO_ERROR: break
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: return nil
+        default: throw KafkaError(ifError: topic.err, "topic \(name)") ?? KafkaError(topic.err)
+        }
+        let partitions = UnsafeBufferPointer(start: topic.partitions, count: Int(topic.partition_cnt))
+        return TopicDescription(
+            name: name, partitions: partitions.count,
+            replicationFactor: partitions.map { Int($0.replica_cnt) }.min() ?? 0)
+    }
+}
