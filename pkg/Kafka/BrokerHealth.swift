@@ -19,6 +19,8 @@ final class BrokerHealth {
     private var handle: ClientHandle
     private var state = State.unknown
     private var isProbing = false
+    /// The probe under way began before the doubt did: its answer proves nothing.
+    private var isProbeStale = false
 
     init(_ handle: ClientHandle, on loop: EventLoop, changed: @escaping (Bool) -> Void) {
         self.handle = handle
@@ -38,9 +40,11 @@ final class BrokerHealth {
         if state != .healthy { move(to: .healthy) }
     }
 
-    func brokersLost() {
+    /// The last connection went, or a record was not taken in time.
+    func doubt() {
         guard state == .healthy else { return }
         move(to: .suspect)
+        isProbeStale = isProbing
         probe()
     }
 
@@ -66,6 +70,10 @@ final class BrokerHealth {
 
     private func probed(_ answered: Bool) {
         isProbing = false
+        if isProbeStale {
+            isProbeStale = false
+            return state == .suspect ? probe() : ()
+        }
         switch state {
         case .stopped, .healthy: return
         case .unknown, .suspect, .unhealthy:

@@ -139,7 +139,10 @@ public final class Producer {
         try ProducerInstance(
             configuration, topics: topicNames, on: loop,
             onReport: { [unowned self] token, report in
-                if case .acknowledged = report { health?.brokerAnswered() }
+                switch report {
+                case .acknowledged: health?.brokerAnswered()
+                case .failed(let error, _): if error.code == .messageTimedOut { health?.doubt() }
+                }
                 handlers.report(token, report)
             },
             onEvent: { [unowned self] instance, event in
@@ -156,7 +159,7 @@ public final class Producer {
     }
 
     private func failed(_ error: KafkaError, in instance: ProducerInstance) {
-        if error.code == .allBrokersDown { health?.brokersLost() }
+        if error.code == .allBrokersDown { health?.doubt() }
         let fatal = error.isFatal ? instance.handle.fatalError ?? error : error
         handlers.failed(fatal)
         if error.isFatal { replace(instance) }
