@@ -1,7 +1,7 @@
-import EventLoops
-import Glibc
+internal import EventLoops
+internal import Glibc
 public import Kafka
-import Synchronization
+internal import Synchronization
 public import Testing
 
 /// A Kafka for tests: one real and one in-memory broker per test process, started when first asked for.

@@ -1,6 +1,7 @@
-import EventLoops
-import Glibc
-import Synchronization
+internal import CLinux
+internal import EventLoops
+internal import Glibc
+internal import Synchronization
 
 /// A broker of an official Kafka distribution: formatted and started with Apache's own scripts, in a folder and on
 /// ports of its own. It ends with this process, however that ends.
