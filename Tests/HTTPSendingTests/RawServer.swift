@@ -1,0 +1,126 @@
+import EventLoops
+import Glibc
+import Synchronization
+
+/// A server that does exactly what a test says, byte for byte: one thread per connection, blocking sockets.
+final class RawServer: Sendable {
+    let port: UInt16
+    private let listener: Int32
+    private let accepted = Atomic<Int>(0)
+
+    /// How many connections have come.
+    var connections: Int { accepted.load(ordering: .acquiring) }
+
+    /// `serve` is called for each connection, with its number from 0, and the connection is closed when it returns.
+    init(backlog: Int32 = 512, _ serve: @escaping @Sendable (RawConnection, Int) -> Void) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let ready = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                bind(descriptor, generic, length) == 0 && listen(descriptor, backlog) == 0
+                    && getsockname(descriptor, generic, &length) == 0
+            }
+        }
+        precondition(ready, "no loopback port")
+        listener = descriptor
+        port = UInt16(bigEndian: address.sin_port)
+        NativeThread.start(name: "raw-server") { [self] in
+            while true {
+                let peer = accept(descriptor, nil, nil)
+                guard peer >= 0 else { break }
+                let number = accepted.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue
+                NativeThread.start(name: "raw-peer") {
+                    serve(RawConnection(peer), number)
+                    close(peer)
+                }
+            }
+            close(descriptor)
+        }
+    }
+
+    /// The thread closes the descriptor: closed here, its number might be another listener's by the time `accept` is called.
+    func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+
+    func url(_ path: String = "/", host: String = "127.0.0.1") -> String { "http://\(host):\(port)\(path)" }
+}
+
+/// The server's end of a connection. Used by its thread alone.
+struct RawConnection {
+    private let descriptor: Int32
+
+    init(_ descriptor: Int32) {
+        self.descriptor = descriptor
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// The next request's head and body; nil when the peer has closed.
+    func request() -> (head: String, body: [UInt8])? {
+        var bytes: [UInt8] = []
+        while true {
+            if let end = headEnd(bytes) {
+                let head = String(decoding: bytes[..<end], as: UTF8.self)
+                let length = contentLength(head)
+                while bytes.count < end + length {
+                    guard let more = read() else { return nil }
+                    bytes += more
+                }
+                return (head, Array(bytes[end..<(end + length)]))
+            }
+            guard let more = read() else { return nil }
+            bytes += more
+        }
+    }
+
+    private func headEnd(_ bytes: [UInt8]) -> Int? {
+        guard bytes.count >= 4 else { return nil }
+        return (4...bytes.count).first { Array(bytes[($0 - 4)..<$0]) == [13, 10, 13, 10] }
+    }
+
+    private func contentLength(_ head: String) -> Int {
+        for line in head.split(whereSeparator: \.isNewline) where line.lowercased().hasPrefix("content-length:") {
+            return Int(line.split(separator: " ")[1]) ?? 0
+        }
+        return 0
+    }
+
+    /// Some bytes; nil at the end.
+    func read() -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        return count > 0 ? Array(buffer[..<count]) : nil
+    }
+
+    /// False once the peer has closed.
+    @discardableResult
+    func write(_ text: String) -> Bool { write(Array(text.utf8)) }
+
+    @discardableResult
+    func write(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+
+    func answer(_ status: String = "200 OK", headers: String = "", body: String = "ok") {
+        write("HTTP/1.1 \(status)\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+    }
+
+    /// Answers every request until the peer closes.
+    func serve() {
+        while request() != nil { answer() }
+    }
+
+    /// Returns when the peer has closed.
+    func awaitClose() {
+        while read() != nil {}
+    }
+}
