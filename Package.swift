@@ -72,7 +72,7 @@ let libraries: [Target] = [
     library("Kafka", ["CKafka", "CLinux", "EventLoops"]),
     library("HTTPServing", ["CHTTPServer", "EventLoops"]),
     library("HTTPSending", ["CCurl", "EventLoops"]),
-    library("GRPC", ["CGRPC"]),
+    library("GRPC", ["CGRPC", "EventLoops", "WireFormat"]),
     library("Postgres", ["CPostgres", "EventLoops"]),
     library("Redis", ["CHiredis", "EventLoops"]),
 ]
