@@ -172,10 +172,10 @@ import Testing
         }
         defer { bench.server.stop() }
         let task = Task { try await bench.post(timeout: 60_000) }
-        try await eventually { bench.server.connections == 1 }
+        #expect(await eventually { bench.server.connections == 1 })
         task.cancel()
         #expect(try await task.value.failure == .aborted)
-        try await eventually { closed.load(ordering: .acquiring) }
+        #expect(await eventually { closed.load(ordering: .acquiring) })
     }
 
     @Test func aCABundleThatIsNotThereIsNamed() throws {

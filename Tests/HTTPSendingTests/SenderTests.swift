@@ -1,6 +1,7 @@
 import EventLoops
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HTTPSending
@@ -124,7 +125,7 @@ struct Bench {
             let result = try await bench.post()
             #expect(result.failure == nil)
             #expect(result.status == 200)
-            try await eventually { closed.withLock { $0 } == number }
+            #expect(await eventually { closed.withLock { $0 } == number })
         }
         #expect(bench.server.connections == 5)
     }
@@ -161,13 +162,4 @@ struct Bench {
         defer { unsetenv("http_proxy") }
         #expect(try await bench.post().status == 200)
     }
-}
-
-/// Waits until `condition` holds, at most ten seconds.
-func eventually(_ condition: () -> Bool) async throws {
-    for _ in 0..<2_000 {
-        if condition() { return }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-    Issue.record("the condition did not come true within 10 s")
 }

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Glibc
 
 extension Transfer {
     /// What libcurl's code means for a request that had come this far; nil for a complete response.
@@ -6,7 +7,7 @@ extension Transfer {
         if code == CURLE_OK { return nil }
         if progress.exceededLimit { return .tooLarge }
         switch code {
-        case CURLE_COULDNT_RESOLVE_HOST: return .resolve
+        case CURLE_COULDNT_RESOLVE_HOST: return Self.hasDescriptors ? .resolve : .noDescriptors
         case CURLE_COULDNT_CONNECT:
             if progress.noDescriptors { return .noDescriptors }
             return progress.denied && !progress.openedSocket ? .deniedAddress : .connect
@@ -27,6 +28,14 @@ extension Transfer {
         case CURLE_OUT_OF_MEMORY where progress.connected: return .tooLarge  // a header line above libcurl's own limit
         default: return .other(code: Int(code.rawValue))
         }
+    }
+
+    /// A lookup needs descriptors too, and without them fails like one of a name that does not exist.
+    private static var hasDescriptors: Bool {
+        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard probe >= 0 else { return errno != EMFILE && errno != ENFILE }
+        close(probe)
+        return true
     }
 
     private var phase: HTTPSendPhase {

@@ -18,13 +18,13 @@ public struct HeaderLines: Sendable {
 
     /// Adds a line. False, and nothing added, where the name or the value cannot be in a header.
     @discardableResult
-    public mutating func append(_ name: some StringProtocol, _ value: some StringProtocol) -> Bool {
+    public mutating func append(_ name: String, _ value: String) -> Bool {
         append(name) { bytes in bytes.append(contentsOf: value.utf8) }
     }
 
     /// Adds a line. False, and nothing added, where the name or the value cannot be in a header.
     @discardableResult
-    public mutating func append(_ name: some StringProtocol, _ value: UnsafeRawBufferPointer) -> Bool {
+    public mutating func append(_ name: String, _ value: UnsafeRawBufferPointer) -> Bool {
         append(name) { bytes in bytes.append(contentsOf: value) }
     }
 
@@ -32,7 +32,7 @@ public struct HeaderLines: Sendable {
     /// cannot be in a header.
     @discardableResult
     public mutating func append<Failure: Error>(
-        _ name: some StringProtocol, _ write: (inout [UInt8]) throws(Failure) -> Void
+        _ name: String, _ write: (inout [UInt8]) throws(Failure) -> Void
     ) throws(Failure) -> Bool {
         let start = bytes.count
         bytes.append(contentsOf: name.utf8)
@@ -61,20 +61,26 @@ public struct HeaderLines: Sendable {
 
     /// No CR, LF or NUL: all that could end a value early.
     private static func isValue(_ bytes: ArraySlice<UInt8>) -> Bool {
-        var bad = false
-        for byte in bytes { bad = bad || byte == 0x0d || byte == 0x0a || byte == 0 }
-        return !bad
+        bytes.withUnsafeBufferPointer { bytes in
+            var bad = false
+            for byte in bytes { bad = bad || byte == 0x0d || byte == 0x0a || byte == 0 }
+            return !bad
+        }
     }
 
     private static func isToken(_ bytes: ArraySlice<UInt8>) -> Bool {
-        bytes.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-                true
-            default:
-                "!#$%&'*+.^`|~".utf8.contains(byte)
-            }
+        bytes.withUnsafeBufferPointer { bytes in
+            var bad = false
+            for byte in bytes { bad = bad || byte >= 128 || tokenBits[Int(byte >> 6)] & (1 << UInt64(byte & 63)) == 0 }
+            return !bad
         }
     }
+
+    /// RFC 9110's `tchar`, one bit for each ASCII character.
+    private static let tokenBits: InlineArray<2, UInt64> = {
+        var bits: InlineArray<2, UInt64> = [0, 0]
+        let characters = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+        for byte in characters.utf8 { bits[Int(byte >> 6)] |= 1 << UInt64(byte & 63) }
+        return bits
+    }()
 }

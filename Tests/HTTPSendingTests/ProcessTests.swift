@@ -1,0 +1,62 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import HTTPSending
+
+/// What concerns the whole process, in a process of its own.
+@Suite(.timeLimit(.minutes(1))) struct ProcessTests {
+    @Test(arguments: ["127.0.0.1", "nothing.invalid"])
+    func runningOutOfDescriptorsIsNotTheEndpointsFault(host: String) async throws {
+        await #expect(processExitsWith: .success) { [host] in
+            var limit = rlimit(rlim_cur: 128, rlim_max: 128)
+            guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { exit(2) }
+            let client = try HTTPClient(configuration: testConfiguration())
+            let endpoint = try Endpoint("http://\(host):9/")
+            while dup(0) >= 0 {}
+            let result = await client.send(.post, to: endpoint, timeoutMilliseconds: 5_000)
+            exit(result.failure == .noDescriptors ? 0 : 1)
+        }
+    }
+}
+
+/// Against OpenSSL's own server, with certificates made for the test.
+@Suite(.timeLimit(.minutes(1))) struct CertificateTests {
+    @Test func theServersCertificateIsVerified() async throws {
+        let directory = try temporaryDirectory("https")
+        defer { removeDirectory(directory) }
+        let identities = try await TestIdentities.make(in: directory)
+        let (right, wrong) = (freePort(), freePort())
+        let servers = try [("127.0.0.1", right), ("127.0.0.2", wrong)].map { address, port in
+            try ServerProcess(
+                "openssl",
+                [
+                    "s_server", "-accept", "\(address):\(port)", "-cert", identities.server.certificatePath, "-key",
+                    identities.server.keyPath, "-www", "-quiet",
+                ], log: directory + "/\(address).log")
+        }
+        defer { for server in servers { server.signal(SIGKILL) } }
+
+        var configuration = testConfiguration()
+        configuration.caBundlePath = identities.authority.certificatePath
+        let trusting = try HTTPClient(configuration: configuration)
+        let ready = try await eventually { try await get(trusting, "https://127.0.0.1:\(right)/").status == 200 }
+        #expect(ready)
+
+        let strict = try HTTPClient(configuration: testConfiguration())
+        let unknown = try await get(strict, "https://127.0.0.1:\(right)/")
+        #expect(unknown.failure == .tls)
+        #expect(unknown.message.contains("certificate"))
+
+        // The certificate names 127.0.0.1 and localhost.
+        let listening = try await eventually {
+            try await get(trusting, "https://127.0.0.2:\(wrong)/").failure != .connect
+        }
+        #expect(listening)
+        #expect(try await get(trusting, "https://127.0.0.2:\(wrong)/").failure == .tls)
+    }
+
+    private func get(_ client: HTTPClient, _ url: String) async throws -> HTTPSendResult {
+        await client.send(.get, to: try Endpoint(url))
+    }
+}
