@@ -10,12 +10,12 @@ import Testing
     func runningOutOfDescriptorsIsNotTheEndpointsFault(host: String) async throws {
         await #expect(processExitsWith: .success) { [host] in
             var limit = rlimit(rlim_cur: 128, rlim_max: 128)
-            guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { exit(2) }
+            guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { _exit(2) }
             let client = try HTTPClient(configuration: testConfiguration())
             let endpoint = try Endpoint("http://\(host):9/")
             while dup(0) >= 0 {}
             let result = await client.send(.post, to: endpoint, timeoutMilliseconds: 5_000)
-            exit(result.failure == .noDescriptors ? 0 : 1)
+            _exit(result.failure == .noDescriptors ? 0 : 1)
         }
     }
 }
