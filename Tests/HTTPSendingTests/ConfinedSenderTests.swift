@@ -10,7 +10,7 @@ import Testing
         let sender = try HTTPSender(loop: loop)
         var order: [String] = []
         let request = HTTPSendRequest(endpoint: try Endpoint("http://127.0.0.1:9/"))
-        sender.send(request) { result in
+        sender.send(request) { _, result in
             #expect(result.failure == .deniedAddress)
             order.append("completion")
             loop.stop()
@@ -31,11 +31,13 @@ import Testing
         let loop = try EventLoop()
         let sender = try HTTPSender(loop: loop, configuration: testConfiguration())
         var failures: [HTTPSendFailure?] = []
-        let hanging = sender.send(HTTPSendRequest(endpoint: try Endpoint(server.url("/hang")))) { result in
+        var ended: [HTTPSendID] = []
+        let hanging = sender.send(HTTPSendRequest(endpoint: try Endpoint(server.url("/hang")))) { id, result in
+            ended.append(id)
             failures.append(result.failure)
             loop.stop()
         }
-        sender.send(HTTPSendRequest(endpoint: try Endpoint(server.url("/answer")))) { result in
+        sender.send(HTTPSendRequest(endpoint: try Endpoint(server.url("/answer")))) { _, result in
             #expect(result.status == 200)
             sender.abort(hanging)
             sender.abort(hanging)
@@ -45,6 +47,7 @@ import Testing
         sender.abort(hanging)
         loop.poll()
         #expect(failures == [.aborted])
+        #expect(ended == [hanging])
         #expect(sender.running == 0)
     }
 
@@ -56,9 +59,9 @@ import Testing
         let request = HTTPSendRequest(endpoint: try Endpoint(server.url()))
         var first: HTTPSendID?
         var statuses: [Int] = []
-        first = sender.send(request) { result in
+        first = sender.send(request) { _, result in
             statuses.append(result.status)
-            sender.send(request) { result in
+            sender.send(request) { _, result in
                 statuses.append(result.status)
                 loop.stop()
             }
@@ -75,11 +78,11 @@ import Testing
         let sender = try HTTPSender(loop: loop, configuration: testConfiguration())
         let request = HTTPSendRequest(endpoint: try Endpoint(server.url()))
         var failures: [HTTPSendFailure?] = []
-        for _ in 0..<3 { sender.send(request) { failures.append($0.failure) } }
+        for _ in 0..<3 { sender.send(request) { failures.append($1.failure) } }
         loop.poll()
         sender.close()
         #expect(failures == [.aborted, .aborted, .aborted])
-        sender.send(request) { result in
+        sender.send(request) { _, result in
             failures.append(result.failure)
             loop.stop()
         }
@@ -106,7 +109,7 @@ import Testing
             for filler in 0..<number {
                 request.headers.append("x-filler-\(filler)", String(repeating: "y", count: number))
             }
-            sender.send(request) { result in
+            sender.send(request) { _, result in
                 bodies[number] = String(decoding: result.body, as: UTF8.self)
                 if bodies.count == 40 { loop.stop() }
             }

@@ -41,6 +41,10 @@ import Testing
         ]
         #expect(appended == [true, true, true])
         #expect(lines(headers) == ["webhook-id: msg_1", "x-empty;", "x-number: 7"])
+        var more = HeaderLines()
+        more.append("first", "0")
+        more.append(contentsOf: headers)
+        #expect(lines(more) == ["first: 0"] + lines(headers))
         headers.removeAll()
         #expect(headers.count == 0)
         headers.append("a", "b")

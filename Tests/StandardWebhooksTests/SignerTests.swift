@@ -50,6 +50,16 @@ enum Example {
         }
     }
 
+    @Test func theOlderSignatureIsTheBodysAlone() throws {
+        // The example of GitHub's documentation.
+        let body = Array("Hello, World!".utf8)
+        let code = try body.withUnsafeBytes { body in
+            try signer.hexCode(of: body, key: Array("It's a Secret to Everybody".utf8))
+        }
+        #expect(code == "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")
+        #expect(throws: WebhookSigningError.self) { try body.withUnsafeBytes { try signer.hexCode(of: $0, key: []) } }
+    }
+
     @Test func withoutKeysNothingIsSigned() {
         #expect(throws: WebhookSigningError.noKeys) {
             try signer.sign(id: "a", timestampSeconds: 7, body: [], keys: WebhookSigningKeys())

@@ -59,7 +59,7 @@ public final class HTTPClient: Sendable {
                         endpoint: endpoint, method: method, headers: headers, body: UnsafeRawBufferPointer(memory),
                         timeoutMilliseconds: timeoutMilliseconds,
                         connectTimeoutMilliseconds: connectTimeoutMilliseconds)
-                    ticket.id = confined.sender?.send(request) { result in
+                    ticket.id = confined.sender?.send(request) { _, result in
                         memory.deallocate()
                         continuation.resume(returning: result)
                     }

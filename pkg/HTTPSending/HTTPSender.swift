@@ -7,7 +7,7 @@ internal import Glibc
 ///
 /// The process must ignore SIGPIPE.
 public final class HTTPSender {
-    public typealias Completion = (HTTPSendResult) -> Void
+    public typealias Completion = (HTTPSendID, HTTPSendResult) -> Void
 
     /// Idle handles kept, with their buffers of 5 KiB.
     private static let maximumIdle = 1_024
@@ -23,7 +23,7 @@ public final class HTTPSender {
     private var vacant: [Int] = []
     private var nextSequence: UInt64 = 1
     /// Completions that could not be called where their reason arose.
-    private var owed: [(Completion, HTTPSendResult)] = []
+    private var owed: [(Completion, HTTPSendID, HTTPSendResult)] = []
     private var drainTimer: TimerID?
     private var isDraining = false
     private var isClosed = false
@@ -66,19 +66,21 @@ public final class HTTPSender {
         let sequence = nextSequence
         nextSequence += 1
         guard !isClosed, let transfer = takeTransfer() else {
-            owe(completion, isClosed ? .aborted : .other(code: Int(CURLE_OUT_OF_MEMORY.rawValue)))
-            return HTTPSendID(slot: -1, sequence: sequence)
+            let id = HTTPSendID(slot: -1, sequence: sequence)
+            owe(completion, id, isClosed ? .aborted : .other(code: Int(CURLE_OUT_OF_MEMORY.rawValue)))
+            return id
         }
+        let id = HTTPSendID(slot: transfer.slot, sequence: sequence)
         transfer.sequence = sequence
         transfer.completion = completion
         transfer.prepare(request)
         if !driver.start(transfer.easy) {
             recycle(transfer)
-            owe(completion, .other(code: Int(CURLE_FAILED_INIT.rawValue)))
+            owe(completion, id, .other(code: Int(CURLE_FAILED_INIT.rawValue)))
         } else if Int(driver.running) < active {
             drainSoon()  // something has ended already, but not within `send`
         }
-        return HTTPSendID(slot: transfer.slot, sequence: sequence)
+        return id
     }
 
     /// Ends a request; its completion is called, later, with `aborted`. One that has ended is left alone. The peer may have
@@ -90,7 +92,7 @@ public final class HTTPSender {
         driver.remove(transfer.easy)
         let result = transfer.result(.aborted, code: CURLE_ABORTED_BY_CALLBACK)
         recycle(transfer)
-        owed.append((completion, result))
+        owed.append((completion, id, result))
         drainSoon()
     }
 
@@ -141,10 +143,10 @@ public final class HTTPSender {
 
     // MARK: Completions
 
-    private func owe(_ completion: @escaping Completion, _ failure: HTTPSendFailure) {
+    private func owe(_ completion: @escaping Completion, _ id: HTTPSendID, _ failure: HTTPSendFailure) {
         var result = HTTPSendResult()
         result.failure = failure
-        owed.append((completion, result))
+        owed.append((completion, id, result))
         drainSoon()
     }
 
@@ -167,9 +169,9 @@ public final class HTTPSender {
             } else if !owed.isEmpty {
                 let batch = owed
                 owed.removeAll()
-                for (completion, result) in batch {
+                for (completion, id, result) in batch {
                     running -= 1
-                    completion(result)
+                    completion(id, result)
                 }
             } else {
                 return
@@ -180,10 +182,11 @@ public final class HTTPSender {
     private func finish(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) {
         let transfer = Unmanaged<Transfer>.fromOpaque(ccurl_info_private(easy)!).takeUnretainedValue()
         let completion = transfer.completion
+        let id = HTTPSendID(slot: transfer.slot, sequence: transfer.sequence)
         let result = transfer.result(transfer.failure(code), code: code)
         driver.remove(easy)
         recycle(transfer)
         running -= 1
-        completion?(result)
+        completion?(id, result)
     }
 }

@@ -16,6 +16,13 @@ public struct HeaderLines: Sendable {
         starts.removeAll(keepingCapacity: true)
     }
 
+    /// Adds another list's lines.
+    public mutating func append(contentsOf other: HeaderLines) {
+        let offset = bytes.count
+        bytes.append(contentsOf: other.bytes)
+        for start in other.starts { starts.append(offset + start) }
+    }
+
     /// Adds a line. False, and nothing added, where the name or the value cannot be in a header.
     @discardableResult
     public mutating func append(_ name: String, _ value: String) -> Bool {

@@ -10,7 +10,7 @@ final class Transfer {
     let slot: Int
     /// The request being served; 0 while idle.
     var sequence: UInt64 = 0
-    var completion: ((HTTPSendResult) -> Void)?
+    var completion: HTTPSender.Completion?
     /// How far the request is, as the callbacks see it.
     private(set) var progress = Progress()
 

@@ -84,6 +84,20 @@ public final class WebhookSigner {
         return String(decoding: output, as: UTF8.self)
     }
 
+    /// HMAC-SHA256 of the body alone in hexadecimal: what comes after `sha256=` in the older `X-Hub-Signature-256`, which covers neither
+    /// id nor time and so does not tell a replay.
+    public func hexCode(of body: UnsafeRawBufferPointer, key: [UInt8]) throws(WebhookSigningError) -> String {
+        do throws(CryptographyError) {
+            let code = try key.withUnsafeBufferPointer { key throws(CryptographyError) in
+                try hmac.code(for: body, key: UnsafeRawBufferPointer(key))
+            }
+            let digits = Array("0123456789abcdef".utf8)
+            return String(decoding: code.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        } catch {
+            throw .failed(error.description)
+        }
+    }
+
     private func begin(_ scheme: String, first: inout Bool, _ output: inout [UInt8]) {
         if !first { output.append(UInt8(ascii: " ")) }
         first = false
