@@ -89,7 +89,8 @@ let services: [Target] = [
     service(
         "ServiceSupport",
         [
-            "Records", "Routing", "Settings", "Logs", "Metrics", "LifeCycle", "HTTPServing", "Kafka", "JSONScanning",
+            "Records", "Routing", "Settings", "Flags", "Logs", "Metrics", "LifeCycle", "HTTPServing", "Kafka",
+            "JSONScanning",
             "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations",
         ]),
     service(
@@ -141,7 +142,8 @@ let commands: [Target] = [
 
 let suites: [Target] = [
     .target(
-        name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka"], path: "Tests/TestSupport", swiftSettings: strict),
+        name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka"], path: "Tests/TestSupport",
+        swiftSettings: strict),
     tests("HouseRulesTests", ["TestSupport"]),
     tests("EventLoopsTests", ["EventLoops", "TestSupport"]),
     tests("WireFormatTests", ["WireFormat", "TestSupport"]),
@@ -165,7 +167,12 @@ let suites: [Target] = [
     tests("SettlingTests", ["Settling", "Records", "TestSupport"]),
     tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
     tests("ValidationTests", ["Validation", "Records", "TestSupport"]),
-    tests("ServiceSupportTests", ["ServiceSupport", "Records", "Settings", "Kafka", "Metrics", "TestSupport"]),
+    tests(
+        "ServiceSupportTests",
+        [
+            "ServiceSupport", "Records", "Settings", "Kafka", "Postgres", "Redis", "Metrics", "Logs", "LifeCycle",
+            "TestSupport",
+        ]),
     tests("IngestionTests", ["Ingestion", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
     tests("DispatchingTests", ["Dispatching", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
     tests("RegistryTests", ["Registry", "ServiceSupport", "Kafka", "Postgres", "GRPC", "Records", "TestSupport"]),

@@ -76,6 +76,22 @@ extension SettingKind where Value == Int {
     }
 }
 
+extension SettingKind where Value == Double {
+    /// A number such as `2` or `0.25`.
+    public static func number(_ range: ClosedRange<Double>) -> SettingKind {
+        @Sendable func text(_ value: Double) -> String { Int(exactly: value).map { "\($0)" } ?? "\(value)" }
+        return SettingKind(
+            "a number from \(text(range.lowerBound)) to \(text(range.upperBound))",
+            text: { word in
+                let isPlain = word.utf8.allSatisfy {
+                    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: ".")
+                        || $0 == UInt8(ascii: "-")
+                }
+                return isPlain ? Double(word).flatMap { range.contains($0) ? $0 : nil } : nil
+            }, render: text)
+    }
+}
+
 extension SettingKind where Value == Bool {
     public static var boolean: SettingKind {
         SettingKind("true or false", text: { $0 == "true" ? true : $0 == "false" ? false : nil }, render: { "\($0)" })

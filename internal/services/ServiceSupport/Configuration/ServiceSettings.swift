@@ -1,0 +1,157 @@
+public import Settings
+
+/// `gateway`
+public struct GatewaySettings: Sendable {
+    public let listen: HostPort
+    public let registry: HostPort
+    public let observability: HostPort
+
+    init(_ settings: SettingsSection) {
+        listen = settings.value("listen", .hostPort, default: .loopback(8_080), "Where the API is served.")
+        registry = settings.value("registry", .hostPort, default: .loopback(8_081), "Where the registry's gRPC is.")
+        observability = settings.value(
+            "observability", .hostPort, default: .loopback(8_085), "Where history is asked for.")
+    }
+}
+
+/// `registry`
+public struct RegistrySettings: Sendable {
+    public let listen: HostPort
+    public let listenGRPC: HostPort
+
+    init(_ settings: SettingsSection) {
+        listen = settings.value("listen", .hostPort, default: .loopback(9_081), "Where health and metrics are served.")
+        listenGRPC = settings.value(
+            "listen_grpc", .hostPort, default: .loopback(8_081), "Where gRPC is served; for the cluster's inside only.")
+    }
+}
+
+/// `ingestion`
+public struct IngestionSettings: Sendable {
+    public let listen: HostPort
+    public let dedupWindow: Duration
+    public let dedupMemoryBytes: Int
+
+    init(_ settings: SettingsSection) {
+        listen = settings.value("listen", .hostPort, default: .loopback(8_082), "Where events are taken.")
+        dedupWindow = settings.value(
+            "dedup_window", .duration(.seconds(60) ... .days(30)), default: .days(1),
+            "How long an event's id is remembered, so that a repetition is not published again.")
+        dedupMemoryBytes = settings.value(
+            "dedup_memory", .bytes(1 << 20...(1 << 40)), default: 256 << 20,
+            "How much of Redis that may take; the window shrinks to fit.")
+    }
+}
+
+/// `dispatcher`
+public struct DispatcherSettings: Sendable {
+    public let listen: HostPort
+    public let group: String
+    /// Static membership; empty: a dynamic member.
+    public let instanceID: String
+    public let workers: Int
+    public let maxInFlight: Int
+    public let maxInFlightPerWebhook: Int
+    public let maxUnacknowledgedAge: Duration
+    public let requestTimeout: Duration
+    public let connectTimeout: Duration
+    public let shortQueueWait: Duration
+    public let shortQueueBytes: Int
+    public let memoryBytes: Int
+
+    init(_ settings: SettingsSection) {
+        listen = settings.value("listen", .hostPort, default: .loopback(8_083), "Where health and metrics are served.")
+        group = settings.value("group", .text(1...255), default: "martlet-dispatcher", "The Kafka consumer group.")
+        instanceID = settings.value(
+            "instance_id", .text(0...255), default: "",
+            "This process' lasting name in the group, so that a restart moves no partitions; empty: none.")
+        workers = settings.value(
+            "workers", .integer(1...64), default: 2, "Threads that send; partitions are spread over them.")
+        maxInFlight = settings.value(
+            "max_in_flight", .integer(1...1_000_000), default: 10_000,
+            "Requests of this process that run or whose outcome Kafka has not acknowledged: what a crash may repeat.")
+        maxInFlightPerWebhook = settings.value(
+            "max_in_flight_per_webhook", .integer(1...10_000), default: 128, "Requests that run to one webhook.")
+        maxUnacknowledgedAge = settings.value(
+            "max_unacknowledged_age", .duration(.milliseconds(100) ... .seconds(60)), default: .seconds(2),
+            "No request starts while an outcome waits longer than this for Kafka.")
+        requestTimeout = settings.value(
+            "request_timeout", .duration(.milliseconds(100) ... .seconds(300)), default: .seconds(10),
+            "How long a request may take where its webhook does not say.")
+        connectTimeout = settings.value(
+            "connect_timeout", .duration(.milliseconds(50) ... .seconds(60)), default: .seconds(3),
+            "How long connecting may take of that.")
+        shortQueueWait = settings.value(
+            "short_queue_wait", .duration(.milliseconds(1) ... .seconds(60)), default: .seconds(1),
+            "How long a delivery waits for its webhook before it is parked.")
+        shortQueueBytes = settings.value(
+            "short_queue_size", .bytes(1_024...(1 << 30)), default: 256 << 10, "How much waits for one webhook at most."
+        )
+        memoryBytes = settings.value(
+            "memory", .bytes(8 << 20...(1 << 40)), default: 128 << 20,
+            "How much each worker holds before it stops taking records.")
+    }
+}
+
+/// `observability`
+public struct ObservabilitySettings: Sendable {
+    public let listen: HostPort
+    public let retention: Duration
+    public let maxSizeBytes: Int
+
+    init(_ settings: SettingsSection) {
+        listen = settings.value("listen", .hostPort, default: .loopback(8_085), "Where history is served.")
+        retention = settings.value(
+            "retention", .duration(.seconds(3_600) ... .days(3_650)), default: .days(3), "How long history is kept.")
+        maxSizeBytes = settings.value(
+            "max_size", .bytes(64 << 20...(1 << 50)), default: 20 << 30,
+            "How large it may grow; the oldest hours go first.")
+    }
+}
+
+/// `events`: what is taken from producers.
+public struct EventSettings: Sendable {
+    public let maxSizeBytes: Int
+
+    init(_ settings: SettingsSection) {
+        maxSizeBytes = settings.value(
+            "max_size", .bytes(1_024...(8 << 20)), default: 256 << 10, "The largest event, as it is sent to a webhook.")
+    }
+}
+
+/// `endpoints`: where webhooks may be.
+public struct EndpointSettings: Sendable {
+    /// Besides 80 and 443.
+    public let allowedPorts: Set<UInt16>
+
+    init(_ settings: SettingsSection) {
+        let ports = settings.value(
+            "allowed_ports", .list(of: .integer(1...65_535)), default: [],
+            "Ports that a webhook's URL may have besides 80 and 443; loopback, in profile development, any.")
+        allowedPorts = Set(ports.map { UInt16($0) })
+    }
+}
+
+/// `retry`: when a delivery is tried again.
+public struct RetrySettings: Sendable {
+    public let initialDelay: Duration
+    public let multiplier: Double
+    public let maxDelay: Duration
+    public let maxRetries: Int
+
+    init(_ settings: SettingsSection) {
+        initialDelay = settings.value(
+            "initial_delay", .duration(.milliseconds(100) ... .days(1)), default: .seconds(5), "The first delay.")
+        multiplier = settings.value(
+            "backoff_multiplier", .number(1...100), default: 2, "What each further one is multiplied by.")
+        maxDelay = settings.value(
+            "max_delay", .duration(.milliseconds(100) ... .days(7)), default: .seconds(3_600), "The longest one.")
+        maxRetries = settings.value(
+            "max_retries", .integer(0...100), default: 12, "Retries before a delivery is given up.")
+        if maxDelay < initialDelay { settings.refuse("max_delay", because: "must not be below retry.initial_delay") }
+    }
+}
+
+extension HostPort {
+    static func loopback(_ port: UInt16) -> HostPort { HostPort(host: "127.0.0.1", port: port) }
+}
