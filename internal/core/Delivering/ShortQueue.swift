@@ -1,31 +1,34 @@
+/// How much waits in a `ShortQueue`, and how long (nanoseconds).
+public struct ShortQueueBounds: Equatable, Sendable {
+    public var bytes: Int
+    public var wait: UInt64
+
+    public init(bytes: Int, wait: UInt64) {
+        self.bytes = bytes
+        self.wait = wait
+    }
+}
+
 /// What waits a moment for its webhook's limit, so that a burst is smoothed: bounded in time and bytes. What does not fit or
 /// has waited too long is parked, so a partition never waits for an endpoint. Times are monotonic nanoseconds.
-public struct ShortQueue<Element: Sendable>: Sendable {
-    public struct Bounds: Equatable, Sendable {
-        public var bytes: Int
-        public var wait: UInt64
-
-        public init(bytes: Int, wait: UInt64) {
-            self.bytes = bytes
-            self.wait = wait
-        }
-    }
-
-    private struct Entry {
+public struct ShortQueue<Element> {
+    fileprivate struct Entry {
         var element: Element
         var bytes: Int
         var since: UInt64
     }
 
-    private let bounds: Bounds
+    private let bounds: ShortQueueBounds
     private var entries: [Entry] = []
     private var head = 0
     public private(set) var bytes = 0
 
-    public init(bounds: Bounds) { self.bounds = bounds }
+    public init(bounds: ShortQueueBounds) { self.bounds = bounds }
 
     public var isEmpty: Bool { head == entries.count }
     public var count: Int { entries.count - head }
+
+    public var first: Element? { isEmpty ? nil : entries[head].element }
 
     /// False where it does not fit.
     public mutating func append(_ element: Element, bytes size: Int, now: UInt64) -> Bool {
@@ -58,3 +61,6 @@ public struct ShortQueue<Element: Sendable>: Sendable {
         return entry.element
     }
 }
+
+extension ShortQueue: Sendable where Element: Sendable {}
+extension ShortQueue.Entry: Sendable where Element: Sendable {}

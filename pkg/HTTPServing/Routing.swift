@@ -1,0 +1,98 @@
+/// A route whose handler is called with a copy of the request, as a task.
+public struct HTTPRoute: Sendable {
+    public typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
+
+    public var method: String
+    /// `/api/v1/webhooks/{id}`: a segment in braces takes any one segment that is not empty.
+    public var pattern: String
+    public var handler: Handler
+
+    public init(_ method: String, _ pattern: String, handler: @escaping Handler) {
+        self.method = method
+        self.pattern = pattern
+        self.handler = handler
+    }
+}
+
+/// A route whose handler is called on the loop's thread, with the request where it lies, and answers from there, now or later.
+public struct DirectRoute {
+    public typealias Handler = (borrowing DirectRequest, HTTPResponder) -> Void
+
+    public var method: String
+    /// The whole path.
+    public var path: String
+    public var handler: Handler
+
+    public init(_ method: String, _ path: String, handler: @escaping Handler) {
+        self.method = method
+        self.path = path
+        self.handler = handler
+    }
+}
+
+/// Finds the route of a request. Exact segments come before `{name}`s; of two like patterns the first one given counts.
+struct RouteTable: Sendable {
+    enum Match {
+        case route(Int, parameters: [String: String])
+        /// The path is known, with these methods.
+        case otherMethods([String])
+        case none
+    }
+
+    private struct Entry: Sendable {
+        var method: String
+        var segments: [Segment]
+        var route: Int
+    }
+
+    private enum Segment: Sendable, Equatable {
+        case exact(Substring)
+        case parameter(String)
+    }
+
+    private let entries: [Entry]
+
+    init(_ routes: [HTTPRoute]) {
+        entries = routes.enumerated().map { index, route in
+            Entry(method: route.method, segments: Self.split(route.pattern).map(Self.segment), route: index)
+        }
+    }
+
+    private static func split(_ path: String) -> [Substring] {
+        path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { $0 }
+    }
+
+    private static func segment(_ text: Substring) -> Segment {
+        text.hasPrefix("{") && text.hasSuffix("}") ? .parameter(String(text.dropFirst().dropLast())) : .exact(text)
+    }
+
+    func match(method: String, path: String) -> Match {
+        let segments = Self.split(path)
+        var best: (entry: Entry, parameters: [String: String])?
+        var methods: [String] = []
+        for entry in entries {
+            guard let parameters = Self.parameters(entry.segments, segments) else { continue }
+            if entry.method != method {
+                methods.append(entry.method)
+            } else if best == nil || parameters.count < best!.parameters.count {
+                best = (entry, parameters)
+            }
+        }
+        if let best { return .route(best.entry.route, parameters: best.parameters) }
+        return methods.isEmpty ? .none : .otherMethods(methods)
+    }
+
+    private static func parameters(_ pattern: [Segment], _ path: [Substring]) -> [String: String]? {
+        guard pattern.count == path.count else { return nil }
+        var found: [String: String] = [:]
+        for (segment, text) in zip(pattern, path) {
+            switch segment {
+            case .exact(let expected): if expected != text { return nil }
+            case .parameter(let name):
+                guard !text.isEmpty, let value = percentDecoded(text) else { return nil }
+                found[name] = value
+            }
+        }
+        return found
+    }
+}
