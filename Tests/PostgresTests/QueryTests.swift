@@ -107,6 +107,20 @@ import Testing
         #expect(try await pool.batch([]).isEmpty)
     }
 
+    @Test func sessionsBeginWithTheirSettings() async throws {
+        let pool = try await makePool {
+            $0.session = ["jit": "off", "search_path": "\"a b\\c\", public", "timezone": "Asia/Tokyo"]
+        }
+        let row = try await pool.query(
+            """
+            SELECT current_setting('jit') AS jit, current_setting('search_path') AS path,
+                current_setting('timezone') AS zone
+            """)[0]
+        #expect(try row.decode("jit", as: String.self) == "off")
+        #expect(try row.decode("path", as: String.self) == "\"a b\\c\", public")
+        #expect(try row.decode("zone", as: String.self) == "UTC")
+    }
+
     @Test func manyTasksShareFewConnections() async throws {
         let pool = try await makePool()
         let sum = try await withThrowingTaskGroup(of: Int64.self) { group in

@@ -16,6 +16,9 @@ public struct PostgresConfiguration: Sendable {
     /// Further libpq keywords, passed through as they are; they win over everything above but `database`.
     public var options: [String: String] = [:]
 
+    /// Server settings of each session (`jit`, `lock_timeout`, …), sent when it begins.
+    public var session: [String: String] = [:]
+
     /// Connections kept open while nothing needs them.
     public var minimumConnections = 1
     public var maximumConnections = 8
@@ -38,13 +41,15 @@ public struct PostgresConfiguration: Sendable {
     /// What libpq is given: keywords and values. Sessions speak UTF-8, ISO dates and UTC, which the decoding relies on, and notice a
     /// peer that vanished.
     var parameters: [(keyword: String, value: String)] {
+        let fixed = ["timezone": "UTC", "datestyle": "ISO", "intervalstyle": "iso_8601", "bytea_output": "hex"]
+        let settings = session.merging(fixed) { _, fixed in fixed }.sorted { $0.key < $1.key }
         var parameters: [(keyword: String, value: String)] = [
             ("host", host), ("port", String(port)), ("user", user), ("sslmode", sslMode),
             ("application_name", applicationName), ("client_encoding", "UTF8"),
             ("connect_timeout", String(connectTimeoutSeconds)),
             ("keepalives_idle", "15"), ("keepalives_interval", "5"), ("keepalives_count", "3"),
             ("tcp_user_timeout", "20000"),
-            ("options", "-c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601 -c bytea_output=hex"),
+            ("options", settings.map { "-c \($0.key)=\(Self.escaped($0.value))" }.joined(separator: " ")),
         ]
         if let password { parameters.append(("password", password)) }
         if let rootCertificate { parameters.append(("sslrootcert", rootCertificate)) }
@@ -52,5 +57,10 @@ public struct PostgresConfiguration: Sendable {
         for (keyword, value) in options.sorted(by: { $0.key < $1.key }) { parameters.append((keyword, value)) }
         parameters.append(("dbname", database))
         return parameters
+    }
+
+    /// Blanks end a setting unless they are escaped.
+    private static func escaped(_ value: String) -> String {
+        value.replacing("\\", with: "\\\\").replacing(" ", with: "\\ ")
     }
 }
