@@ -8,10 +8,15 @@ static const char observability_0001[] = {
 #embed "observability/0001_history.sql"
 };
 
+static const char registry_0001[] = {
+#embed "registry/0001_webhooks.sql"
+};
+
 #define MIGRATION(schema, name, text) {schema, name, text, sizeof text}
 
 static const struct cmigrations_migration migrations[] = {
     MIGRATION("observability", "0001_history", observability_0001),
+    MIGRATION("registry", "0001_webhooks", registry_0001),
     {NULL, NULL, NULL, 0},
 };
 
