@@ -83,6 +83,7 @@ let cores: [Target] = [
     core("Settling", ["Records"]),
     core("Delivering", ["Records"]),
     core("Validation", ["Records"]),
+    core("Editing", ["Records"]),
 ]
 
 let services: [Target] = [
@@ -108,8 +109,8 @@ let services: [Target] = [
     service(
         "Registry",
         [
-            "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "Kafka", "HTTPServing", "Cryptography",
-            "StandardWebhooks", "WireFormat", "Logs", "Metrics", "LifeCycle", "JSONScanning",
+            "ServiceSupport", "Records", "Validation", "Editing", "GRPC", "Postgres", "Kafka", "HTTPServing",
+            "Cryptography", "StandardWebhooks", "WireFormat", "Logs", "Metrics", "LifeCycle", "EventLoops",
         ]),
     service(
         "Gateway",
@@ -167,6 +168,7 @@ let suites: [Target] = [
     tests("SettlingTests", ["Settling", "Records", "TestSupport"]),
     tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
     tests("ValidationTests", ["Validation", "Records", "TestSupport"]),
+    tests("EditingTests", ["Editing", "Records", "TestSupport"]),
     tests(
         "ServiceSupportTests",
         [
@@ -175,7 +177,12 @@ let suites: [Target] = [
         ]),
     tests("IngestionTests", ["Ingestion", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
     tests("DispatchingTests", ["Dispatching", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
-    tests("RegistryTests", ["Registry", "ServiceSupport", "Kafka", "Postgres", "GRPC", "Records", "TestSupport"]),
+    tests(
+        "RegistryTests",
+        [
+            "Registry", "ServiceSupport", "Kafka", "Postgres", "GRPC", "Records", "Logs", "Metrics", "LifeCycle",
+            "EventLoops", "StandardWebhooks", "WireFormat", "HTTPSending", "TestSupport",
+        ]),
     tests(
         "GatewayTests",
         ["Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "TestSupport"]),

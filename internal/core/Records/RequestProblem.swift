@@ -18,6 +18,7 @@ public struct RequestProblem: Error, Equatable, Sendable, CustomStringConvertibl
         public static let notFound = Code("not_found")
         public static let versionMismatch = Code("version_mismatch")
         public static let tooManyWebhooks = Code("too_many_webhooks")
+        public static let tooManySecrets = Code("too_many_secrets")
     }
 
     public init(field: String = "", _ code: Code, _ detail: String) {

@@ -4,11 +4,17 @@ public import Settings
 public struct GatewaySettings: Sendable {
     public let listen: HostPort
     public let registry: HostPort
+    /// nil: plain text.
+    public let registryTLS: TLSFiles?
     public let observability: HostPort
 
     init(_ settings: SettingsSection) {
         listen = settings.value("listen", .hostPort, default: .loopback(8_080), "Where the API is served.")
         registry = settings.value("registry", .hostPort, default: .loopback(8_081), "Where the registry's gRPC is.")
+        registryTLS = TLSFiles(
+            settings.section("registry_tls"),
+            authority: "that the registry's certificate must come from; empty: the system's",
+            certificate: "the gateway's", isServer: false)
         observability = settings.value(
             "observability", .hostPort, default: .loopback(8_085), "Where history is asked for.")
     }
@@ -18,11 +24,27 @@ public struct GatewaySettings: Sendable {
 public struct RegistrySettings: Sendable {
     public let listen: HostPort
     public let listenGRPC: HostPort
+    public let maxWebhooksPerTenant: Int
+    public let secretOverlap: Duration
+    public let reconcileInterval: Duration
+    /// nil: plain text.
+    public let tls: TLSFiles?
 
     init(_ settings: SettingsSection) {
         listen = settings.value("listen", .hostPort, default: .loopback(9_081), "Where health and metrics are served.")
         listenGRPC = settings.value(
             "listen_grpc", .hostPort, default: .loopback(8_081), "Where gRPC is served; for the cluster's inside only.")
+        maxWebhooksPerTenant = settings.value(
+            "max_webhooks_per_tenant", .integer(1...10_000_000), default: 10_000, "Webhooks that one tenant may have.")
+        secretOverlap = settings.value(
+            "secret_overlap", .duration(.zero ... .days(30)), default: .days(1),
+            "How long the old secrets go on signing after a rotation that does not say.")
+        reconcileInterval = settings.value(
+            "reconcile_interval", .duration(.seconds(1) ... .days(30)), default: .seconds(3_600),
+            "How often topic webhooks is compared with the database.")
+        tls = TLSFiles(
+            settings.section("tls"), authority: "whose certificates clients must show; empty: nobody is asked for one",
+            certificate: "the registry's", isServer: true)
     }
 }
 
