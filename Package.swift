@@ -187,7 +187,9 @@ let suites: [Target] = [
         "GatewayTests",
         ["Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "TestSupport"]),
     tests("ObservingTests", ["Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "TestSupport"]),
-    tests("SupervisingTests", ["Supervising", "ServiceSupport", "TestSupport"]),
+    tests(
+        "SupervisingTests",
+        ["Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "StandardWebhooks", "TestSupport"]),
     tests(
         "BlackBoxTests",
         [

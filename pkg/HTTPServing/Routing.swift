@@ -3,7 +3,8 @@ public struct HTTPRoute: Sendable {
     public typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
 
     public var method: String
-    /// `/api/v1/webhooks/{id}`: a segment in braces takes any one segment that is not empty.
+    /// `/api/v1/webhooks/{id}`: a segment in braces takes any one segment that is not empty. `/{rest...}`: one with dots, at
+    /// the end, takes whatever follows, be it nothing, and as it came.
     public var pattern: String
     public var handler: Handler
 
@@ -48,6 +49,7 @@ struct RouteTable: Sendable {
     private enum Segment: Sendable, Equatable {
         case exact(Substring)
         case parameter(String)
+        case rest(String)
     }
 
     private let entries: [Entry]
@@ -63,7 +65,9 @@ struct RouteTable: Sendable {
     }
 
     private static func segment(_ text: Substring) -> Segment {
-        text.hasPrefix("{") && text.hasSuffix("}") ? .parameter(String(text.dropFirst().dropLast())) : .exact(text)
+        guard text.hasPrefix("{"), text.hasSuffix("}") else { return .exact(text) }
+        let name = text.dropFirst().dropLast()
+        return name.hasSuffix("...") ? .rest(String(name.dropLast(3))) : .parameter(String(name))
     }
 
     func match(method: String, path: String) -> Match {
@@ -83,14 +87,23 @@ struct RouteTable: Sendable {
     }
 
     private static func parameters(_ pattern: [Segment], _ path: [Substring]) -> [String: String]? {
-        guard pattern.count == path.count else { return nil }
         var found: [String: String] = [:]
+        var pattern = pattern[...]
+        var path = path[...]
+        if case .rest(let name)? = pattern.last {
+            pattern.removeLast()
+            guard path.count >= pattern.count else { return nil }
+            found[name] = path.dropFirst(pattern.count).joined(separator: "/")
+            path = path.prefix(pattern.count)
+        }
+        guard pattern.count == path.count else { return nil }
         for (segment, text) in zip(pattern, path) {
             switch segment {
             case .exact(let expected): if expected != text { return nil }
             case .parameter(let name):
                 guard !text.isEmpty, let value = percentDecoded(text) else { return nil }
                 found[name] = value
+            case .rest: return nil
             }
         }
         return found
