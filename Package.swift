@@ -90,9 +90,8 @@ let services: [Target] = [
     service(
         "ServiceSupport",
         [
-            "Records", "Routing", "Settings", "Flags", "Logs", "Metrics", "LifeCycle", "HTTPServing", "Kafka",
-            "JSONScanning",
-            "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations",
+            "Records", "Routing", "WireFormat", "Settings", "Flags", "Logs", "Metrics", "LifeCycle", "HTTPServing",
+            "Kafka", "JSONScanning", "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations",
         ]),
     service(
         "Ingestion",
@@ -172,8 +171,8 @@ let suites: [Target] = [
     tests(
         "ServiceSupportTests",
         [
-            "ServiceSupport", "Records", "Settings", "Kafka", "Postgres", "Redis", "Metrics", "Logs", "LifeCycle",
-            "TestSupport",
+            "ServiceSupport", "Records", "Routing", "WireFormat", "Settings", "Kafka", "Postgres", "Redis", "Metrics",
+            "Logs", "LifeCycle", "Flags", "HTTPServing", "HTTPSending", "JSONScanning", "TestSupport",
         ]),
     tests("IngestionTests", ["Ingestion", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
     tests("DispatchingTests", ["Dispatching", "ServiceSupport", "Kafka", "Records", "TestSupport"]),

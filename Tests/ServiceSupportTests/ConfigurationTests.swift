@@ -1,4 +1,5 @@
 import Kafka
+import Logs
 import Postgres
 import Redis
 import Settings
@@ -103,7 +104,7 @@ import Testing
             postgres: {host: db, password: secret, tls: {mode: verify-full, ca: /pg.pem}}
             redis: {host: cache, user: u, password: p, tls: {enabled: true, ca: /redis.pem}}
             """)
-        let kafka = configuration.kafka.client("service")
+        let kafka = configuration.kafka.client("service", logger: Logger(label: "test"))
         #expect(kafka.brokers == "a:1,b:2" && kafka.clientID == "service")
         #expect(kafka.sasl?.mechanism == "SCRAM-SHA-512" && kafka.sasl?.password == "p")
         #expect(kafka.tls?.certificateAuthority == "/ca.pem" && kafka.tls?.key == nil)
@@ -118,8 +119,8 @@ import Testing
     @Test func theInMemoryBrokerIsNotWaitedFor() throws {
         let kafka = try load("kafka: {log_id: abc}").kafka
         #expect(kafka.isInMemory)
-        #expect(kafka.client("c").properties["fetch.wait.max.ms"] == "10")
-        #expect(try load().kafka.client("c").properties.isEmpty)
+        #expect(kafka.fetchWaitMilliseconds == 10)
+        #expect(try load().kafka.fetchWaitMilliseconds == 100)
     }
 
     @Test func printedValuesHideSecrets() throws {

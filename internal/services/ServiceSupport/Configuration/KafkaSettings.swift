@@ -1,5 +1,5 @@
 public import Kafka
-internal import Logs
+public import Logs
 public import Settings
 
 /// `kafka`
@@ -99,17 +99,53 @@ public struct KafkaSettings: Sendable {
     /// The names of the topics.
     public var topics: Topics { Topics(prefix: topicPrefix) }
 
-    /// What every client of the cluster is made with.
-    public func client(_ clientID: String, log: (@Sendable (KafkaLogLine) -> Void)? = nil) -> KafkaConfiguration {
-        var all = properties
-        // An empty fetch always waits its whole time at the in-memory broker.
-        if isInMemory, all["fetch.wait.max.ms"] == nil { all["fetch.wait.max.ms"] = "10" }
+    /// How long a broker may hold an empty fetch; the in-memory one always holds it that long.
+    public var fetchWaitMilliseconds: Int { isInMemory ? 10 : 100 }
+
+    /// What every client of the cluster is made with; its log goes to `logger`.
+    public func client(_ clientID: String, logger: Logger) -> KafkaConfiguration {
+        let sasl = KafkaConfiguration.SASL(mechanism: mechanism.rawValue, username: username, password: password)
         return KafkaConfiguration(
             brokers: brokers.map(\.description).joined(separator: ","), clientID: clientID,
-            sasl: mechanism == .none
-                ? nil
-                : KafkaConfiguration.SASL(mechanism: mechanism.rawValue, username: username, password: password),
-            tls: tls, properties: all, log: log)
+            sasl: mechanism == .none ? nil : sasl, tls: tls, properties: properties
+        ) { line in
+            logger.log(
+                level: Self.level(line.level), "librdkafka",
+                metadata: ["facility": "\(line.facility)", LogKey.reason: "\(line.text)"])
+        }
+    }
+
+    /// syslog's levels. What librdkafka calls an error is mostly a connection that it makes again.
+    private static func level(_ severity: Int) -> Logger.Level {
+        switch severity {
+        case ...2: .error
+        case 3, 4: .warning
+        case 5, 6: .info
+        default: .debug
+        }
+    }
+}
+
+extension Configuration {
+    /// The largest record of Martlet's topics, headers included, in client and broker.
+    public var maxRecordBytes: Int {
+        max(TopicPlan.usualMaxMessageBytes, events.maxSizeBytes + TopicPlan.headerAllowanceBytes)
+    }
+
+    public func producer(_ clientID: String, logger: Logger) -> ProducerConfiguration {
+        var producer = ProducerConfiguration(kafka.client(clientID, logger: logger))
+        producer.messageMaxBytes = maxRecordBytes
+        return producer
+    }
+
+    public func consumer(
+        _ clientID: String, group: String, instanceID: String? = nil, logger: Logger
+    ) -> ConsumerConfiguration {
+        var consumer = ConsumerConfiguration(
+            kafka.client(clientID, logger: logger), groupID: group,
+            groupInstanceID: kafka.isInMemory ? nil : instanceID)
+        consumer.fetchWaitMilliseconds = kafka.fetchWaitMilliseconds
+        return consumer
     }
 }
 

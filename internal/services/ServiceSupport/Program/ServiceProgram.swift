@@ -15,12 +15,18 @@ public struct ServiceContext: Sendable {
     public let configuration: Configuration
     public let logger: Logger
     public let metrics: MetricsRegistry
+    /// What `/ready` asks.
+    public let readiness: Readiness
 
-    public init(name: String, configuration: Configuration, logger: Logger, metrics: MetricsRegistry) {
+    public init(
+        name: String, configuration: Configuration, logger: Logger, metrics: MetricsRegistry = MetricsRegistry(),
+        readiness: Readiness = Readiness()
+    ) {
         self.name = name
         self.configuration = configuration
         self.logger = logger
         self.metrics = metrics
+        self.readiness = readiness
     }
 }
 
@@ -79,7 +85,12 @@ struct ServiceCommand<Program: ServiceProgram>: ParsableCommand {
         let context = ServiceContext(
             name: Program.name, configuration: configuration, logger: logger, metrics: metrics)
         do {
-            let services = try await Program.services(context)
+            // Last, so that it stops first: no new work is sent to what begins to stop.
+            let gate = ClosureService(name: "ReadinessGate") {
+                await gracefulShutdown()
+                context.readiness.stop()
+            }
+            let services = try await Program.services(context) + [gate]
             logger.info("starting", metadata: [LogKey.profile: "\(configuration.profile)"])
             try await ServiceGroup(
                 services: services, stopsWithin: Program.stopsWithin(configuration), logger: logger

@@ -12,16 +12,20 @@ public struct TopicError: Error, CustomStringConvertible {
 /// An in-memory broker has no Admin API: its host creates the topics, and only their existence and partitions are checked.
 public struct TopicKeeper: Sendable {
     private let kafka: KafkaSettings
-    private let maxEventBytes: Int
+    private let plans: [TopicPlan]
     private let admin: Admin
     private let logger: Logger
 
     /// Throws where a property of librdkafka is wrong.
-    public init(_ configuration: Configuration, clientID: String, logger: Logger) throws(KafkaError) {
+    /// - Parameter timeoutMilliseconds: How long the cluster may take for one answer.
+    public init(
+        _ configuration: Configuration, clientID: String, logger: Logger, timeoutMilliseconds: Int32 = 15_000
+    ) throws(KafkaError) {
         kafka = configuration.kafka
-        maxEventBytes = configuration.events.maxSizeBytes
+        plans = TopicPlan.all(configuration)
         self.logger = logger
-        admin = try Admin(configuration.kafka.client(clientID))
+        admin = try Admin(
+            configuration.kafka.client(clientID, logger: logger), timeoutMilliseconds: timeoutMilliseconds)
     }
 
     /// Returns when all topics are as they must be. While the cluster cannot be reached it is asked again, every second, until
@@ -47,7 +51,6 @@ public struct TopicKeeper: Sendable {
     }
 
     private func ensureOnce() async throws {
-        let plans = TopicPlan.all(kafka, maxEventBytes: maxEventBytes)
         var found = try await describe(plans)
         let missing = plans.filter { found[$0.name] == nil }
         if !missing.isEmpty {
@@ -96,11 +99,12 @@ public struct TopicKeeper: Sendable {
         for plan in plans {
             guard let description = found[plan.name] else { continue }
             if kafka.isInMemory {
-                problems += plan.check(description)
+                problems += plan.check(partitions: description.partitions)
             } else {
                 let actual = try await admin.settings(ofTopic: plan.name)
                 settings[plan.name] = actual
-                problems += plan.check(description, settings: actual)
+                problems += plan.check(
+                    partitions: description.partitions, replicas: description.replicationFactor, settings: actual)
             }
         }
         guard !kafka.isInMemory else { return problems }

@@ -17,12 +17,13 @@ struct TopicPlan: Equatable {
     let maxMessageBytes: Int
 
     /// The plans for all topics.
-    static func all(_ kafka: KafkaSettings, maxEventBytes: Int) -> [TopicPlan] {
+    static func all(_ configuration: Configuration) -> [TopicPlan] {
+        let kafka = configuration.kafka
         let topics = kafka.topics
         func plan(_ name: String, _ cleanup: Cleanup, _ retention: Duration?) -> TopicPlan {
             TopicPlan(
                 name: name, partitions: kafka.partitions, cleanup: cleanup, retention: retention,
-                maxMessageBytes: max(usualMaxMessageBytes, maxEventBytes + headerAllowanceBytes))
+                maxMessageBytes: configuration.maxRecordBytes)
         }
         return [
             plan(topics.events, .delete, kafka.retention.events),
@@ -46,18 +47,18 @@ struct TopicPlan: Equatable {
     }
 
     /// What is wrong with the number of partitions.
-    func check(_ found: TopicDescription) -> [TopicProblem] {
-        guard found.partitions != partitions else { return [] }
+    func check(partitions found: Int) -> [TopicProblem] {
+        guard found != partitions else { return [] }
         return [
             TopicProblem(
-                topic: name, setting: "partitions", found: "\(found.partitions)", expected: "\(partitions)",
-                fix: "set kafka.partitions to \(found.partitions), or use another kafka.topic_prefix")
+                topic: name, setting: "partitions", found: "\(found)", expected: "\(partitions)",
+                fix: "set kafka.partitions to \(found), or use another kafka.topic_prefix")
         ]
     }
 
-    /// What is wrong with the topic's settings, as far as this topic alone shows it.
-    func check(_ found: TopicDescription, settings: [String: String]) -> [TopicProblem] {
-        var problems = check(found)
+    /// What is wrong with the topic, as far as this topic alone shows it.
+    func check(partitions found: Int, replicas: Int, settings: [String: String]) -> [TopicProblem] {
+        var problems = check(partitions: found)
         func require(_ setting: String, _ expected: String, value: String, _ holds: (String) -> Bool) {
             let actual = settings[setting] ?? ""
             if !holds(actual) { problems.append(.setting(name, setting, found: actual, expected, value: value)) }
@@ -67,7 +68,7 @@ struct TopicPlan: Equatable {
         require("max.message.bytes", "\(maxMessageBytes) or more", value: "\(maxMessageBytes)") {
             Int($0).map { $0 >= maxMessageBytes } ?? false
         }
-        if found.replicationFactor >= 3 {
+        if replicas >= 3 {
             require("min.insync.replicas", "2 or more", value: "2") { Int($0).map { $0 >= 2 } ?? false }
         }
         return problems
