@@ -188,7 +188,10 @@ let suites: [Target] = [
     tests("ObservingTests", ["Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "TestSupport"]),
     tests(
         "SupervisingTests",
-        ["Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "StandardWebhooks", "TestSupport"]),
+        [
+            "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
+            "TestSupport",
+        ]),
     tests(
         "BlackBoxTests",
         [

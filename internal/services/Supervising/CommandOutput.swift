@@ -1,5 +1,5 @@
-internal import FoundationEssentials
 internal import Glibc
+internal import JSONScanning
 
 /// What commands print: results on standard output, everything else on standard error. Usable from any thread.
 public struct CommandOutput: Sendable {
@@ -25,38 +25,58 @@ public struct CommandOutput: Sendable {
         }
     }
 
-    /// Prints a value as one line of JSON.
-    func result(json value: some Encodable) {
-        result(jsonText(value))
+    /// Prints one line of JSON.
+    func result(json write: (inout JSONWriter) -> Void) {
+        result(jsonLine(write))
     }
 }
 
-/// One line of JSON, its keys in alphabetical order.
-func jsonText(_ value: some Encodable) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Texts, numbers and arrays of them always encode.
-    return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
+/// What a writer wrote.
+func jsonLine(_ write: (inout JSONWriter) -> Void) -> String {
+    var writer = JSONWriter()
+    write(&writer)
+    return String(decoding: writer.bytes, as: UTF8.self)
 }
 
-/// The value that a body holds; nil where it holds something else.
-func decodedJSON<Value: Decodable>(_ type: Value.Type, _ body: [UInt8]) -> Value? {
-    try? JSONDecoder().decode(type, from: Data(body))
-}
-
-/// What a service says about a request that it refuses (RFC 9457).
-struct ProblemAnswer: Decodable {
-    var code: String?
-    var detail: String?
-    var field: String?
-
-    /// For a person: what is wrong, and where.
-    static func text(status: Int, body: [UInt8]) -> String {
-        guard let problem = decodedJSON(ProblemAnswer.self, body), let detail = problem.detail else {
-            let text = printable(String(decoding: body.prefix(200), as: UTF8.self))
-            return text.isEmpty ? "status \(status)" : "status \(status): \(text)"
-        }
-        let place = problem.field.map { " (\($0))" } ?? ""
-        return "status \(status), \(printable(problem.code ?? "no code"))\(printable(place)): \(printable(detail))"
+/// Reading what services answer: what is missing or of another kind is nil.
+extension JSONValue {
+    /// nil for what is not JSON.
+    init?(answer body: [UInt8]) {
+        guard let value = try? JSONValue(parsing: body) else { return nil }
+        self = value
     }
+
+    subscript(key: String) -> JSONValue? {
+        if case .object(let object) = self { object[key] } else { nil }
+    }
+
+    var text: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+
+    var integer: Int? {
+        if case .number(let digits) = self { Int(digits) } else { nil }
+    }
+
+    var double: Double? {
+        if case .number(let digits) = self { Double(digits) } else { nil }
+    }
+
+    var flag: Bool? {
+        if case .boolean(let flag) = self { flag } else { nil }
+    }
+
+    var elements: [JSONValue]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+}
+
+/// What a service says about a request that it refuses (RFC 9457), for a person: what is wrong, and where.
+func problemText(status: Int, body: [UInt8]) -> String {
+    guard let problem = JSONValue(answer: body), let detail = problem["detail"]?.text else {
+        let text = printable(String(decoding: body.prefix(200), as: UTF8.self))
+        return text.isEmpty ? "status \(status)" : "status \(status): \(text)"
+    }
+    let place = problem["field"]?.text.map { " (\($0))" } ?? ""
+    return printable("status \(status), \(problem["code"]?.text ?? "no code")\(place): \(detail)")
 }

@@ -26,7 +26,7 @@ public func runDemo(_ options: DemoOptions, output: CommandOutput = .standard) a
         throw error
     }
     await server.stop(withinMilliseconds: 1_000)
-    if options.json { output.result(json: result) }
+    if options.json { output.result(json: result.write) }
     return result
 }
 
@@ -73,7 +73,7 @@ private struct Demo {
         say("login      \(options.username) at \(options.gatewayURL)")
         try await gateway.deleteWebhooks(description: Self.description)
         let webhook = try await gateway.createWebhook(
-            url: receiverURL, eventTypes: ["demo.*"], description: Self.description)
+            url: receiverURL, eventType: "demo.*", description: Self.description)
         say("webhook    \(webhook.id) for demo.*")
         do throws(DemoError) {
             let result = try await follow(webhook, gateway, token)
@@ -96,11 +96,7 @@ private struct Demo {
         say("request    arrived \(arrivedAfter) ms after the event was sent, and is:\n\n\(verified.text)")
         let deliveryID = try await awaitDelivered(eventID, webhook.id, gateway)
         let attempts = try await gateway.attempts(deliveryID: deliveryID)
-        for attempt in attempts {
-            let status = attempt.status.map { "status \($0)" } ?? "no answer"
-            let duration = attempt.durationMilliseconds.map { " in \($0) ms" } ?? ""
-            say("attempt    \(attempt.attempt): \(attempt.outcome), \(status)\(duration)")
-        }
+        for attempt in attempts { say("attempt    \(attempt.text)") }
         return DemoResult(
             eventID: eventID, webhookID: webhook.id, deliveryID: deliveryID, attempts: attempts,
             arrivedAfterMilliseconds: arrivedAfter)
@@ -121,7 +117,7 @@ private struct Demo {
                 id: "demo-" + SendEventBody.newID(), type: "demo.greeting", source: "martlet-demo",
                 data: #"{"message":"Hello from Martlet"}"#)
             sent.append((event.id ?? "", clinux_realtime_ms()))
-            switch await poster.post(SendEventBody.body(of: event)) {
+            switch await poster.post(try body(of: event, step)) {
             case .accepted(let id, _): say("event      \(printable(id)) accepted by \(options.ingestionURL)")
             case .refused(let reason), .gaveUp(let reason): throw DemoError(step: step, reason: reason)
             }
@@ -137,6 +133,14 @@ private struct Demo {
         throw DemoError(
             step: "waiting for the request",
             reason: "none of \(sent.count) events arrived at \(receiverURL) within \(options.timeoutMilliseconds) ms")
+    }
+
+    private func body(of event: SendEvent, _ step: String) throws(DemoError) -> [UInt8] {
+        do {
+            return try SendEventBody.body(of: event)
+        } catch {
+            throw DemoError(step: step, reason: error.description)
+        }
     }
 
     private func verify(_ reception: Reception, _ secret: String) throws(DemoError) -> Reception {
@@ -159,13 +163,12 @@ private struct Demo {
         let step = "waiting for the delivery in the API"
         var last = "it does not know the event yet"
         while ContinuousClock.now < deadline {
-            let deliveries = try await gateway.event(id: eventID)?.deliveries ?? []
-            if let delivery = deliveries.first(where: { $0.webhook_id == webhookID }) {
+            if let delivery = try await gateway.delivery(eventID: eventID, webhookID: webhookID) {
                 if delivery.status == "delivered" {
                     say("delivery   \(delivery.id): delivered")
                     return delivery.id
                 }
-                last = "it says \(delivery.status)" + (delivery.last_reason.map { " (\($0))" } ?? "")
+                last = "it says \(delivery.status)" + (delivery.lastReason.map { " (\($0))" } ?? "")
                 if delivery.status == "dead" || delivery.status == "cancelled" { break }
             }
             try await pause(milliseconds: 20, step)

@@ -1,4 +1,5 @@
 internal import HTTPSending
+internal import JSONScanning
 
 /// The gateway's API as the demo uses it. Each call throws a `DemoError` that names its step.
 struct DemoGateway: Sendable {
@@ -17,131 +18,110 @@ struct DemoGateway: Sendable {
 
     /// The token is for the calls that follow; returns it for other services.
     mutating func logIn(username: String, password: String) async throws(DemoError) -> String {
-        let answer = try await call(
-            "logging in", .post, "/auth/login", body: ["username": username, "password": password], Login.self)
-        token = answer.token
+        let body = jsonLine { writer in
+            writer.object { writer in
+                writer.member("username", username)
+                writer.member("password", password)
+            }
+        }
+        token = try await call("logging in", .post, "/auth/login", body: body) { answer in
+            (answer["access_token"] ?? answer["token"])?.text
+        }
         return token
     }
 
-    private struct Login: Decodable {
-        let token: String
-
-        private enum Keys: String, CodingKey {
-            case token
-            case accessToken = "access_token"
-        }
-
-        init(from decoder: any Decoder) throws {
-            let values = try decoder.container(keyedBy: Keys.self)
-            token =
-                try values.decodeIfPresent(String.self, forKey: .accessToken)
-                ?? values.decode(
-                    String.self, forKey: .token)
-        }
-    }
-
-    struct CreatedWebhook: Decodable, Sendable {
+    struct CreatedWebhook: Sendable {
         var id: String
         /// `whsec_…`: shown this once.
         var secret: String
     }
 
-    private struct NewWebhook: Encodable {
-        var url: String
-        var event_types: [String]
-        var description: String
-    }
-
-    func createWebhook(url: String, eventTypes: [String], description: String) async throws(DemoError) -> CreatedWebhook
-    {
-        try await call(
-            "creating a webhook", .post, "/api/v1/webhooks",
-            body: NewWebhook(url: url, event_types: eventTypes, description: description), CreatedWebhook.self)
-    }
-
-    private struct WebhookPage: Decodable {
-        struct Entry: Decodable {
-            var id: String
-            var description: String?
+    func createWebhook(url: String, eventType: String, description: String) async throws(DemoError) -> CreatedWebhook {
+        let body = jsonLine { writer in
+            writer.object { writer in
+                writer.member("url", url)
+                writer.key("event_types")
+                writer.array { $0.string(eventType) }
+                writer.member("description", description)
+            }
         }
-        var data: [Entry]
-        var next: String?
+        return try await call("creating a webhook", .post, "/api/v1/webhooks", body: body) { answer in
+            guard let id = answer["id"]?.text, let secret = answer["secret"]?.text else { return nil }
+            return CreatedWebhook(id: id, secret: secret)
+        }
     }
 
     /// Removes the webhooks of this description: what an earlier demo that was interrupted left.
     func deleteWebhooks(description: String) async throws(DemoError) {
         var found: [String] = []
-        var cursor: String?
+        var query: String? = ""
         for _ in 0..<100 {
-            let query = cursor.map { "?cursor=\($0)" } ?? ""
-            let page = try await call(
-                "listing webhooks", .get, "/api/v1/webhooks" + query, body: String?.none, WebhookPage.self)
-            found += page.data.filter { $0.description == description }.map(\.id)
-            guard let next = page.next else { break }
-            cursor = next
+            guard let next = query else { break }
+            let page = try await call("listing webhooks", .get, "/api/v1/webhooks" + next) { answer in
+                answer["data"]?.elements.map { (entries: $0, next: answer["next"]?.text) }
+            }
+            found += page.entries.filter { $0["description"]?.text == description }.compactMap { $0["id"]?.text }
+            query = page.next.map { "?cursor=\($0)" }
         }
         for id in found { try await deleteWebhook(id: id) }
     }
 
     func deleteWebhook(id: String) async throws(DemoError) {
         let step = "deleting the webhook"
-        let result = try await send(step, .delete, "/api/v1/webhooks/\(id)", body: String?.none)
+        let result = try await send(step, .delete, "/api/v1/webhooks/\(id)")
         guard (200...299).contains(result.status) || result.status == 404 else {
-            throw DemoError(step: step, reason: ProblemAnswer.text(status: result.status, body: result.body))
+            throw DemoError(step: step, reason: problemText(status: result.status, body: result.body))
         }
     }
 
-    struct EventStatus: Decodable, Sendable {
-        struct Delivery: Decodable, Sendable {
-            var id: String
-            var webhook_id: String
-            var status: String
-            var last_reason: String?
-        }
-        var deliveries: [Delivery]
+    struct Delivery: Sendable {
+        var id: String
+        var status: String
+        var lastReason: String?
     }
 
-    /// nil: not seen yet.
-    func event(id: String) async throws(DemoError) -> EventStatus? {
+    /// An event's delivery to one webhook; nil: not seen yet.
+    func delivery(eventID: String, webhookID: String) async throws(DemoError) -> Delivery? {
         let step = "asking for the event's deliveries"
-        let result = try await send(step, .get, "/api/v1/events/\(id)", body: String?.none)
+        let result = try await send(step, .get, "/api/v1/events/\(eventID)")
         if result.status == 404 || result.status == 503 { return nil }
-        return try decode(step, result, EventStatus.self)
-    }
-
-    private struct DeliveryAnswer: Decodable {
-        var attempts: [DemoResult.Attempt]
+        let deliveries = try read(step, result) { $0["deliveries"]?.elements }
+        guard let found = deliveries.first(where: { $0["webhook_id"]?.text == webhookID }), let id = found["id"]?.text,
+            let status = found["status"]?.text
+        else { return nil }
+        return Delivery(id: id, status: status, lastReason: found["last_reason"]?.text)
     }
 
     func attempts(deliveryID: String) async throws(DemoError) -> [DemoResult.Attempt] {
-        try await call(
-            "asking for the attempts", .get, "/api/v1/deliveries/\(deliveryID)", body: String?.none,
-            DeliveryAnswer.self
-        ).attempts
+        try await call("asking for the attempts", .get, "/api/v1/deliveries/\(deliveryID)") { answer in
+            answer["attempts"]?.elements?.compactMap { DemoResult.Attempt($0) }
+        }
     }
 
     // MARK: Requests
 
-    private func call<Answer: Decodable>(
-        _ step: String, _ method: HTTPSendMethod, _ path: String, body: (some Encodable)?, _ answer: Answer.Type
-    ) async throws(DemoError) -> Answer {
-        try decode(step, try await send(step, method, path, body: body), answer)
+    /// `value` is nil where the answer lacks what it takes.
+    private func call<Value>(
+        _ step: String, _ method: HTTPSendMethod, _ path: String, body: String? = nil,
+        _ value: (JSONValue) -> Value?
+    ) async throws(DemoError) -> Value {
+        try read(step, try await send(step, method, path, body: body), value)
     }
 
-    private func decode<Answer: Decodable>(_ step: String, _ result: HTTPSendResult, _ answer: Answer.Type)
-        throws(DemoError) -> Answer
+    private func read<Value>(_ step: String, _ result: HTTPSendResult, _ value: (JSONValue) -> Value?)
+        throws(DemoError) -> Value
     {
         guard (200...299).contains(result.status) else {
-            throw DemoError(step: step, reason: ProblemAnswer.text(status: result.status, body: result.body))
+            throw DemoError(step: step, reason: problemText(status: result.status, body: result.body))
         }
-        guard let value = decodedJSON(answer, result.body) else {
+        guard let answer = JSONValue(answer: result.body), let value = value(answer) else {
             let text = printable(String(decoding: result.body.prefix(200), as: UTF8.self))
             throw DemoError(step: step, reason: "the answer is not what it should be: \(text)")
         }
         return value
     }
 
-    private func send(_ step: String, _ method: HTTPSendMethod, _ path: String, body: (some Encodable)?)
+    private func send(_ step: String, _ method: HTTPSendMethod, _ path: String, body: String? = nil)
         async throws(DemoError) -> HTTPSendResult
     {
         var headers = HeaderLines()
@@ -153,8 +133,7 @@ struct DemoGateway: Sendable {
         } catch {
             throw DemoError(step: step, reason: "\(baseURL + path): \(error)")
         }
-        let bytes = body.map { Array(jsonText($0).utf8) } ?? []
-        let result = await client.send(method, to: endpoint, headers: headers, body: bytes)
+        let result = await client.send(method, to: endpoint, headers: headers, body: Array((body ?? "").utf8))
         guard result.failure == nil else {
             throw DemoError(step: step, reason: "\(endpoint.url): \(result.message)")
         }

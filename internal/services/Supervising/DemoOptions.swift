@@ -1,3 +1,5 @@
+internal import JSONScanning
+
 /// What `martlet demo` was asked for.
 public struct DemoOptions: Sendable {
     public var gatewayURL = "http://127.0.0.1:8080"
@@ -19,7 +21,7 @@ public struct DemoError: Error, Equatable, CustomStringConvertible {
 }
 
 /// What the demo saw.
-public struct DemoResult: Sendable, Equatable, Encodable {
+public struct DemoResult: Sendable, Equatable {
     public var eventID: String
     public var webhookID: String
     public var deliveryID: String
@@ -28,25 +30,52 @@ public struct DemoResult: Sendable, Equatable, Encodable {
     /// From the request that sent the event to the arrival at the receiver.
     public var arrivedAfterMilliseconds: Int
 
-    public struct Attempt: Sendable, Equatable, Codable {
+    public struct Attempt: Sendable, Equatable {
         public var outcome: String
-        public var attempt: Int
+        /// From 1.
+        public var number: Int
+        /// nil where the endpoint did not answer.
         public var status: Int?
-        public var startedAt: String?
         public var durationMilliseconds: Double?
+    }
 
-        private enum CodingKeys: String, CodingKey {
-            case outcome, attempt, status
-            case startedAt = "started_at"
-            case durationMilliseconds = "duration_ms"
+    func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("event_id", eventID)
+            writer.member("webhook_id", webhookID)
+            writer.member("delivery_id", deliveryID)
+            writer.member("arrived_after_ms", arrivedAfterMilliseconds)
+            writer.key("attempts")
+            writer.array { writer in
+                for attempt in attempts { attempt.write(to: &writer) }
+            }
+        }
+    }
+}
+
+extension DemoResult.Attempt {
+    /// As the API tells it; nil for something else.
+    init?(_ answer: JSONValue) {
+        guard let outcome = answer["outcome"]?.text, let number = answer["attempt"]?.integer else { return nil }
+        self.init(
+            outcome: outcome, number: number, status: answer["status"]?.integer,
+            durationMilliseconds: answer["duration_ms"]?.double)
+    }
+
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("outcome", outcome)
+            writer.member("attempt", number)
+            writer.key("status")
+            if let status { writer.integer(status) } else { writer.null() }
+            writer.key("duration_ms")
+            if let durationMilliseconds { writer.double(durationMilliseconds) } else { writer.null() }
         }
     }
 
-    private enum CodingKeys: String, CodingKey {
-        case attempts
-        case eventID = "event_id"
-        case webhookID = "webhook_id"
-        case deliveryID = "delivery_id"
-        case arrivedAfterMilliseconds = "arrived_after_ms"
+    /// For a person.
+    var text: String {
+        let answer = status.map { "status \($0)" } ?? "no answer"
+        return "\(number): \(printable(outcome)), \(answer)" + (durationMilliseconds.map { " in \($0) ms" } ?? "")
     }
 }

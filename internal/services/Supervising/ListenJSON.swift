@@ -1,34 +1,43 @@
 internal import HTTPServing
+internal import JSONScanning
 
 extension Reception {
-    /// For a program: one line.
+    /// For a program: one line. `verified` is null where there was no secret to verify with; headers are pairs, for names may
+    /// repeat.
     var json: String {
-        var line = Line(
-            number: number, received_at_ms: receivedAtMs, method: request.method, path: request.path,
-            query: request.query, headers: request.headers.map { [$0.name, $0.value] }, verified: nil, reason: nil,
-            answered: status, body: String(decoding: request.body, as: UTF8.self))
-        switch signature {
-        case .verified: line.verified = true
-        case .refused(let reason):
-            line.verified = false
-            line.reason = reason
-        case .unchecked: break
+        jsonLine { writer in
+            writer.object { writer in
+                writer.member("number", number)
+                writer.key("received_at")
+                writer.time(receivedAtMs)
+                writer.member("method", request.method)
+                writer.member("path", request.path)
+                if let query = request.query { writer.member("query", query) }
+                writer.key("headers")
+                writer.array { writer in
+                    for (name, value) in request.headers {
+                        writer.array { pair in
+                            pair.string(name)
+                            pair.string(value)
+                        }
+                    }
+                }
+                write(signature, to: &writer)
+                writer.member("answered", status)
+                writer.key("body")
+                writer.string(bytes: request.body)
+            }
         }
-        return jsonText(line)
     }
 
-    /// `verified` is absent where there was no secret to verify with.
-    private struct Line: Encodable {
-        var number: Int
-        var received_at_ms: Int64
-        var method: String
-        var path: String
-        var query: String?
-        /// Pairs, for names may repeat.
-        var headers: [[String]]
-        var verified: Bool?
-        var reason: String?
-        var answered: Int
-        var body: String
+    private func write(_ signature: Signature, to writer: inout JSONWriter) {
+        writer.key("verified")
+        switch signature {
+        case .verified: writer.boolean(true)
+        case .refused(let reason):
+            writer.boolean(false)
+            writer.member("reason", reason)
+        case .unchecked: writer.null()
+        }
     }
 }

@@ -1,7 +1,9 @@
+internal import JSONScanning
+
 /// What `send` did.
-public struct SendSummary: Sendable, Equatable, Encodable {
+public struct SendSummary: Sendable, Equatable {
     /// One event that was not accepted.
-    public struct Failure: Sendable, Equatable, Encodable {
+    public struct Failure: Sendable, Equatable {
         /// Of the input, from 1.
         public var line: Int
         public var reason: String
@@ -35,9 +37,23 @@ public struct SendSummary: Sendable, Equatable, Encodable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey {
-        case accepted, duplicates, failed, failures, id
-        case elapsedMilliseconds = "elapsed_ms"
+    func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            if let id { writer.member("id", id) }
+            writer.member("accepted", accepted)
+            writer.member("duplicates", duplicates)
+            writer.member("failed", failed)
+            writer.key("failures")
+            writer.array { writer in
+                for failure in failures {
+                    writer.object { writer in
+                        writer.member("line", failure.line)
+                        writer.member("reason", failure.reason)
+                    }
+                }
+            }
+            writer.member("elapsed_ms", elapsedMilliseconds)
+        }
     }
 
     var text: String {
@@ -58,6 +74,6 @@ public func send(_ options: SendOptions, output: CommandOutput = .standard) asyn
         baseURL: options.baseURL, token: options.token, patienceMilliseconds: options.patienceMilliseconds)
     let feed = try await SendFeed(options.input)
     let summary = try await SendRun(poster: poster, concurrency: options.concurrency, output: output).sendAll(feed)
-    if options.json { output.result(json: summary) } else { output.result(summary.text) }
+    if options.json { output.result(json: summary.write) } else { output.result(summary.text) }
     return summary
 }

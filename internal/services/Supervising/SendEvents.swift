@@ -1,4 +1,5 @@
 internal import HTTPSending
+internal import JSONScanning
 internal import Synchronization
 
 /// What became of one event.
@@ -66,19 +67,15 @@ final class EventPoster: Sendable {
         hasAnswered.store(true, ordering: .relaxed)
         switch result.status {
         case 200...299:
-            let answer = decodedJSON(Answer.self, result.body)
-            return .done(.accepted(id: answer?.id ?? "", isDuplicate: answer?.duplicate ?? false))
+            let answer = JSONValue(answer: result.body)
+            return .done(
+                .accepted(id: answer?["id"]?.text ?? "", isDuplicate: answer?["duplicate"]?.flag ?? false))
         case 429, 503:
             let seconds = result.header("retry-after").flatMap { Int($0) } ?? 0
             return .again(
-                ProblemAnswer.text(status: result.status, body: result.body), atLeast: .seconds(min(seconds, 3_600)))
+                problemText(status: result.status, body: result.body), atLeast: .seconds(min(seconds, 3_600)))
         default:
-            return .done(.refused(ProblemAnswer.text(status: result.status, body: result.body)))
+            return .done(.refused(problemText(status: result.status, body: result.body)))
         }
-    }
-
-    private struct Answer: Decodable {
-        var id: String?
-        var duplicate: Bool?
     }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import JSONScanning
 
 /// The events of `send`, one after another. Used by one task.
 final class SendFeed {
@@ -10,7 +11,7 @@ final class SendFeed {
     init(_ input: SendInput) async throws(SendError) {
         switch input {
         case .event(let event):
-            single = SendEventBody.body(of: event)
+            single = try SendEventBody.body(of: event)
             descriptor = nil
         case .standardInput:
             lines = SendLines(descriptor: 0)
@@ -20,7 +21,7 @@ final class SendFeed {
             guard opened >= 0 else { throw SendError(description: "\(path): \(String(cString: strerror(errno)))") }
             descriptor = opened
             let (start, isWhole) = try await Self.start(of: opened)
-            if isWhole, decodedJSON(AnyValue.self, start) != nil {
+            if isWhole, JSONValue(answer: start) != nil {
                 single = SendEventBody.identified(start)
             } else {
                 lines = SendLines(descriptor: opened, read: start)
@@ -52,9 +53,5 @@ final class SendFeed {
             bytes += chunk
         }
         return (bytes, false)
-    }
-
-    private struct AnyValue: Decodable {
-        init(from decoder: any Decoder) throws {}
     }
 }
