@@ -1,5 +1,6 @@
 import Glibc
 import Logs
+import Synchronization
 import Testing
 
 @testable import LifeCycle
@@ -47,18 +48,32 @@ private func quietLogger() -> Logger { Logger(label: "test", output: LogOutput(s
         }
     }
 
-    @Test func theSecondSignalEndsTheProcess() async {
-        await #expect(processExitsWith: .exitCode(128 + SIGINT)) {
+    @Test func aRepeatedSignalEndsTheProcess() async {
+        await #expect(processExitsWith: .exitCode(128 + SIGTERM)) {
             await runAsMain { main in
                 let service = ClosureService(name: "deaf") {
                     pthread_kill(main, SIGTERM)
                     await gracefulShutdown()
-                    pthread_kill(main, SIGINT)
+                    pthread_kill(main, SIGTERM)
                     try await Task.sleep(for: .seconds(3_600))
                 }
                 try? await ServiceGroup(services: [service], logger: quietLogger()).run()
                 return 0
             }
+        }
+    }
+
+    @Test func theOtherSignalAfterTheFirstChangesNothing() async {
+        await #expect(processExitsWith: .success) {
+            let heard = Mutex<[String]>([])
+            #expect(!ShutdownSignals.deliver("SIGTERM"), "nobody listens yet")
+            let subscription = ShutdownSignals.subscribe { name in heard.withLock { $0.append(name) } }
+            #expect(ShutdownSignals.deliver("SIGINT"))
+            #expect(ShutdownSignals.deliver("SIGTERM"))
+            ShutdownSignals.unsubscribe(subscription)
+            #expect(!ShutdownSignals.deliver("SIGINT"))
+            #expect(!ShutdownSignals.deliver("SIGTERM"))
+            #expect(heard.withLock { $0 } == ["SIGINT"])
         }
     }
 

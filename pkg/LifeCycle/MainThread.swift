@@ -8,8 +8,9 @@ public enum MainThread {
     ///
     /// Called first in a synchronous `main()`: SIGTERM and SIGINT are blocked here, before any other thread exists, and the main thread
     /// waits for them (an asynchronous `main` would unblock them again). The first goes to the running `ServiceGroup`; where
-    /// there is none, and for the second, the process ends at once with 128 + its number. SIGPIPE is ignored: writing to a
-    /// closed connection is an error like others.
+    /// there is none, and when it is repeated, the process ends at once with 128 + its number. The other one after it changes nothing: a
+    /// terminal sends SIGINT to children too, to which a supervisor then sends SIGTERM. SIGPIPE is ignored: writing to a closed
+    /// connection is an error like others.
     public static func run(_ body: @escaping @Sendable () async -> Int32) -> Never {
         signal(SIGPIPE, SIG_IGN)
         let descriptor = [SIGTERM, SIGINT].withUnsafeBufferPointer {
@@ -38,7 +39,8 @@ enum ShutdownSignals {
     private struct State {
         var nextToken = 0
         var subscribers: [Int: @Sendable (String) -> Void] = [:]
-        var wasDelivered = false
+        /// The signals that came since there was somebody to hear them.
+        var delivered: Set<String> = []
     }
 
     private static let state = Mutex(State())
@@ -53,14 +55,15 @@ enum ShutdownSignals {
 
     static func unsubscribe(_ token: Int) { state.withLock { $0.subscribers[token] = nil } }
 
-    /// False where nobody listens, or where a signal was delivered before.
+    /// False where the process shall end: nobody listens, or the same signal came before.
     static func deliver(_ name: String) -> Bool {
-        let subscribers = state.withLock { state in
-            guard !state.wasDelivered else { return [Int: @Sendable (String) -> Void]() }
-            state.wasDelivered = !state.subscribers.isEmpty
-            return state.subscribers
+        let (subscribers, isHeard) = state.withLock { state -> ([Int: @Sendable (String) -> Void], Bool) in
+            let isFirst = state.delivered.isEmpty
+            let isHeard = isFirst ? !state.subscribers.isEmpty : !state.delivered.contains(name)
+            if isHeard { state.delivered.insert(name) }
+            return (isFirst ? state.subscribers : [:], isHeard)
         }
         for subscriber in subscribers.values { subscriber(name) }
-        return !subscribers.isEmpty
+        return isHeard
     }
 }
