@@ -1,0 +1,43 @@
+# make up      what a newcomer runs: install what is missing, build, start everything on loopback, deliver a demo event
+# make test    everything, from a bare machine
+.PHONY: help up down build test lint format clean
+
+KAFKA = $(if $(KAFKA_HOME),kafka)
+
+help:
+	@echo 'make up      install what is missing, build, start everything on loopback, deliver a demo event and show it'
+	@echo 'make down    stop what make up started'
+	@echo 'make build   the release build alone'
+	@echo 'make test    all suites, from a bare machine (KAFKA_HOME=… adds those that need a real Kafka)'
+	@echo 'make lint    check the formatting;  make format: mend it'
+	@echo 'make clean   remove what was built'
+
+up:
+	@scripts/bootstrap.sh build run $(KAFKA)
+	@$(MAKE) --no-print-directory build-release
+	@.build/release/martlet up --detach --demo
+
+down:
+	@.build/release/martlet down
+
+build:
+	@scripts/bootstrap.sh build
+	@$(MAKE) --no-print-directory build-release
+
+.PHONY: build-release
+build-release:
+	swift build -c release
+
+test:
+	@scripts/bootstrap.sh build run test $(KAFKA)
+	@$(MAKE) --no-print-directory lint
+	@scripts/test.sh
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift cmd internal pkg Tests
+
+format:
+	swift format --in-place --recursive --parallel Package.swift cmd internal pkg Tests
+
+clean:
+	rm -rf .build .venv
