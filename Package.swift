@@ -156,7 +156,10 @@ let suites: [Target] = [
     tests("CryptographyTests", ["Cryptography", "TestSupport"]),
     tests("StandardWebhooksTests", ["StandardWebhooks", "TestSupport"]),
     tests("TokensTests", ["Tokens", "Cryptography", "TestSupport"]),
-    tests("KafkaTests", ["Kafka", "EventLoops", "TestSupport"]),
+    .target(
+        name: "CTransactions", path: "Tests/CTransactions", cSettings: [.treatAllWarnings(as: .error)],
+        linkerSettings: [.linkedLibrary("rdkafka")]),
+    tests("KafkaTests", ["Kafka", "EventLoops", "CTransactions", "TestSupport"]),
     tests("HTTPServingTests", ["HTTPServing", "EventLoops", "TestSupport"]),
     tests("HTTPSendingTests", ["HTTPSending", "EventLoops", "TestSupport"]),
     tests("GRPCTests", ["GRPC", "WireFormat", "TestSupport"]),

@@ -144,7 +144,9 @@ final class ProducerProbe: Sendable {
         #expect(try await probe.produce("t", [1], token: 1) == .queued)
         #expect(try await probe.report(1) == .acknowledged(partition: 0, offset: 0))
         broker.mock?.setDown()
-        #expect(await eventually { (try? await probe.producer.run { $0.isHealthy }) == false })
+        #expect(
+            await eventually { (try? await probe.producer.run { $0.isHealthy }) == false },
+            "\(probe.state.mutex.withLock { $0.errors })")
         #expect(try await probe.produce("t", [2], token: 2) == .queued)
         guard case .failed(let error, let possiblyPersisted) = try await probe.report(2) else {
             Issue.record("a record reached a broker that was down")

@@ -23,6 +23,11 @@ public struct TopicDescription: Equatable, Sendable {
     public let partitions: Int
     /// Of the partition that has the fewest replicas.
     public let replicationFactor: Int
+    public init(name: String, partitions: Int, replicationFactor: Int) {
+        self.name = name
+        self.partitions = partitions
+        self.replicationFactor = replicationFactor
+    }
 }
 
 /// Questions and orders to the cluster, from any thread: each runs on a thread of its own for as long as it takes, at most
@@ -38,11 +43,25 @@ public final class Admin: Sendable {
         self.timeoutMilliseconds = timeoutMilliseconds
     }
 
-    /// Creates topics; the answer names those that failed and why (`.topicExists` among them).
+    /// Creates topics; the answer names those that failed and why (`.topicExists` among them). The others can be used when it
+    /// returns.
     public func createTopics(_ topics: [NewTopic]) async throws(KafkaError) -> [String: KafkaError] {
         guard !topics.isEmpty else { return [:] }
-        return try await onOwnThread { client, timeout throws(KafkaError) in
+        let failures = try await onOwnThread { client, timeout throws(KafkaError) in
             try AdminCall(client, timeout).createTopics(topics)
+        }
+        for topic in topics where failures[topic.name] == nil { try await awaitVisibility(of: topic) }
+        return failures
+    }
+
+    /// The controller answers before the brokers have heard of the topic, and nothing tells when they have.
+    private func awaitVisibility(of topic: NewTopic) async throws(KafkaError) {
+        let deadline = ContinuousClock.now + .milliseconds(Int(timeoutMilliseconds))
+        while try await describe(topic: topic.name) == nil {
+            guard ContinuousClock.now < deadline, !Task.isCancelled else {
+                throw KafkaError(.timedOut, "topic \(topic.name) was created but no broker knows it yet")
+            }
+            try? await Task.sleep(for: .milliseconds(20))
         }
     }
 

@@ -9,34 +9,29 @@ public final class AsyncProducer: Sendable {
         public let offset: Int64?
     }
 
-    private let thread: EventLoopThread
-    private let sender: Confined<Sender>
+    private let sender: OwnLoop<Sender>
 
-    private init(thread: EventLoopThread, sender: Confined<Sender>) {
-        self.thread = thread
-        self.sender = sender
-    }
+    private init(_ sender: OwnLoop<Sender>) { self.sender = sender }
 
-    /// Starts the thread and connects. Throws `KafkaError` where a property is wrong.
+    /// Starts the thread and connects. Throws where a property is wrong, naming it.
     public static func start(
         _ configuration: ProducerConfiguration, failed: @escaping @Sendable (KafkaError) -> Void = { _ in }
-    ) async throws -> AsyncProducer {
-        let thread = try EventLoopThread()
-        thread.start(name: "kafka-producer")
-        let made = await thread.run { loop in
-            Result { () throws(KafkaError) in Confined(try Sender(configuration, on: loop, failed: failed)) }
-        }
-        switch made {
-        case .success(let sender): return AsyncProducer(thread: thread, sender: sender)
-        case .failure(let error):
-            await thread.stop()
-            throw error
-        }
+    ) async throws(KafkaError) -> AsyncProducer {
+        AsyncProducer(
+            try await OwnLoop.start(name: "kafka-producer") { loop throws(KafkaError) in
+                try Sender(configuration, on: loop, failed: failed)
+            })
     }
 
     /// Whether a broker answered lately.
     public var isHealthy: Bool {
-        get async { await thread.run { [sender] _ in sender.value.isHealthy } }
+        get async {
+            await withCheckedContinuation { continuation in
+                if !sender.submit({ continuation.resume(returning: $0.isHealthy) }) {
+                    continuation.resume(returning: false)
+                }
+            }
+        }
     }
 
     /// Sends a record and returns when every in-sync replica has it. Not cancellable: the message timeout bounds it.
@@ -45,13 +40,10 @@ public final class AsyncProducer: Sendable {
         to topic: String, partition: Int32? = nil, key: [UInt8]?, value: [UInt8]?,
         headers: RecordHeaders = .none, timestamp: Int64 = 0
     ) async throws(KafkaError) -> Receipt {
-        let report = await withCheckedContinuation { continuation in
-            thread.loop.execute { [sender] in
-                sender.value.send(
-                    Outgoing(
-                        topic: topic, partition: partition, key: key, value: value, headers: headers,
-                        timestamp: timestamp), continuation)
-            }
+        let record = Outgoing(
+            topic: topic, partition: partition, key: key, value: value, headers: headers, timestamp: timestamp)
+        let report = await withCheckedContinuation { (continuation: CheckedContinuation<DeliveryReport, Never>) in
+            if !sender.submit({ $0.send(record, continuation) }) { Sender.refuse(continuation) }
         }
         switch report {
         case .acknowledged(let partition, let offset): return Receipt(partition: partition, offset: offset)
@@ -59,14 +51,9 @@ public final class AsyncProducer: Sendable {
         }
     }
 
-    /// Sends what is queued, fails the rest when the time is up, and ends the thread. Nothing may be sent any more.
+    /// Sends what is queued, fails the rest when the time is up, and ends the thread.
     public func close(timeoutMilliseconds: UInt64 = 5_000) async {
-        await withCheckedContinuation { continuation in
-            thread.loop.execute { [sender] in
-                sender.value.close(timeoutMilliseconds) { continuation.resume() }
-            }
-        }
-        await thread.stop()
+        await sender.close { sender, done in sender.close(timeoutMilliseconds, completion: done) }
     }
 }
 
@@ -139,13 +126,18 @@ private final class Sender {
         waiter.resume(returning: .failed(error, possiblyPersisted: false))
     }
 
+    private static let closed = KafkaError(.closed, "the producer was closed")
+
+    static func refuse(_ waiter: CheckedContinuation<DeliveryReport, Never>) {
+        waiter.resume(returning: .failed(closed, possiblyPersisted: false))
+    }
+
     func close(_ timeoutMilliseconds: UInt64, completion: @escaping () -> Void) {
         producer.close(timeoutMilliseconds: timeoutMilliseconds) { [self] in
             let left = waiters.byToken
             waiters.byToken = [:]
             for waiter in left.values {
-                waiter.resume(
-                    returning: .failed(KafkaError(.closed, "the producer was closed"), possiblyPersisted: true))
+                waiter.resume(returning: .failed(Self.closed, possiblyPersisted: true))
             }
             completion()
         }
