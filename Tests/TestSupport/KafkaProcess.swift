@@ -101,8 +101,13 @@ final class KafkaProcess: Sendable {
         fclose(file)
     }
 
-    /// Runs a program to its end and returns its wait status.
+    /// Runs a program to its end and returns its wait status. The child inherits no descriptor but the standard three: an
+    /// in-memory broker's sockets would stay connected as long as it lives.
     private static func run(_ arguments: [String]) -> Int32 {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        _ = clinux_spawn_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         var none = sigset_t()
@@ -113,7 +118,7 @@ final class KafkaProcess: Sendable {
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var child = pid_t()
-        let code = posix_spawnp(&child, arguments[0], nil, &attributes, &words, environ)
+        let code = posix_spawnp(&child, arguments[0], &actions, &attributes, &words, environ)
         guard code == 0 else { return code }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}

@@ -251,22 +251,6 @@ public final class Consumer {
     }
 }
 
-/// Asks for the bounds of several logs, one after the other. Blocks.
-func queryWatermarks(
-    _ client: OpaquePointer, _ partitions: [TopicPartition], _ timeoutMilliseconds: Int32
-) -> Result<[TopicPartition: Watermarks], KafkaError> {
-    var found: [TopicPartition: Watermarks] = [:]
-    for name in partitions {
-        var low: Int64 = 0
-        var high: Int64 = 0
-        let code = rd_kafka_query_watermark_offsets(
-            client, name.topic, name.partition, &low, &high, timeoutMilliseconds)
-        if let error = KafkaError(ifError: code, "bounds of \(name)") { return .failure(error) }
-        found[name] = Watermarks(low: low, high: high)
-    }
-    return .success(found)
-}
-
 extension ConsumerConfiguration {
     var properties: ClientProperties {
         var properties = ClientProperties(client, RD_KAFKA_CONSUMER)

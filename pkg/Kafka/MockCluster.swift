@@ -7,6 +7,9 @@ internal import EventLoops
 /// no Admin API (topics come from `createTopic`), no compaction, no retention and no static membership; transactions
 /// do not isolate. Clients should set `fetch.wait.max.ms` to 10: an empty fetch always waits that long.
 ///
+/// librdkafka opens its sockets without close-on-exec: a process that starts others must close what they inherit, or
+/// connections stay open in them after `setDown`.
+///
 /// Its methods may be called from any thread. `@unchecked Sendable` because librdkafka hands each call to the cluster's own
 /// thread, and the pointers never change.
 public final class MockCluster: @unchecked Sendable {
