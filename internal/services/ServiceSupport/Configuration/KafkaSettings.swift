@@ -147,6 +147,12 @@ extension Configuration {
         consumer.fetchWaitMilliseconds = kafka.fetchWaitMilliseconds
         return consumer
     }
+
+    public func logReader(_ clientID: String, logger: Logger) -> LogReaderConfiguration {
+        var reader = LogReaderConfiguration(kafka.client(clientID, logger: logger))
+        reader.fetchWaitMilliseconds = kafka.fetchWaitMilliseconds
+        return reader
+    }
 }
 
 extension SettingKind where Value == String {
