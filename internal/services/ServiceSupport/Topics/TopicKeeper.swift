@@ -37,18 +37,23 @@ public struct TopicKeeper: Sendable {
                 return try await ensureOnce()
             } catch let error as KafkaError where Self.isTransient(error) {
                 logger.warning(
-                    "Kafka cannot be reached yet", metadata: [LogKey.error: "\(error)"], limit: limiter)
+                    "Kafka is not ready yet", metadata: [LogKey.error: "\(error)"], limit: limiter)
                 try await Task.sleep(for: .seconds(1))
             }
         }
     }
 
+    /// What passes by itself: nobody there, nobody in charge, or (in memory) topics that the host is about to create.
     private static func isTransient(_ error: KafkaError) -> Bool {
         switch error.code {
         case .timedOut, .allBrokersDown, .messageTimedOut, .unknownTopic: true
-        default: error.code.name.hasPrefix("_TRANSPORT") || error.code.name.hasPrefix("_RESOLVE")
+        default: passing.contains(error.code.name)
         }
     }
+
+    private static let passing: Set<String> = [
+        "_TRANSPORT", "_RESOLVE", "NOT_CONTROLLER", "REQUEST_TIMED_OUT", "LEADER_NOT_AVAILABLE",
+    ]
 
     private func ensureOnce() async throws {
         var found = try await describe(plans)
