@@ -97,13 +97,13 @@ let services: [Target] = [
         "Ingestion",
         [
             "ServiceSupport", "Records", "Validation", "JSONScanning", "HTTPServing", "Kafka", "Redis", "EventLoops",
-            "Logs", "Metrics", "LifeCycle", "Cryptography",
+            "Logs", "Metrics", "LifeCycle", "Cryptography", "Tokens", "CLinux",
         ]),
     service(
         "Dispatching",
         [
             "ServiceSupport", "Records", "Routing", "Settling", "Delivering", "HTTPSending", "HTTPServing", "Kafka",
-            "StandardWebhooks", "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat",
+            "StandardWebhooks", "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
         ]),
     service(
         "Registry",
