@@ -1,0 +1,79 @@
+internal import HTTPSending
+internal import Records
+internal import StandardWebhooks
+internal import Synchronization
+
+/// How many requests of this process are on their way to one webhook: the only thing about deliveries that workers share.
+final class WebhookLimit: Sendable {
+    private let inFlight = Atomic<Int>(0)
+
+    /// Takes one place of `limit`; false where all are taken.
+    func acquire(limit: Int) -> Bool {
+        if inFlight.add(1, ordering: .relaxed).newValue <= limit { return true }
+        inFlight.subtract(1, ordering: .relaxed)
+        return false
+    }
+
+    func release() { inFlight.subtract(1, ordering: .relaxed) }
+}
+
+/// A webhook, ready to be sent to: secrets opened, headers rendered. Immutable; a change makes another one, which shares the
+/// limit, so that requests under way keep counting.
+final class CompiledWebhook: Sendable {
+    let id: String
+    let tenant: String
+    let version: UInt64
+    let isEnabled: Bool
+    let eventTypes: [String]
+    let endpoint: Endpoint
+    /// The webhook's own headers.
+    let lines: HeaderLines
+    let timeoutMs: Int
+    let maxInFlight: Int
+    let limit: WebhookLimit
+    private let hasHubSignature: Bool
+    private let keys: [(keys: WebhookSigningKeys, expiresAtMs: Int64)]
+
+    init(
+        _ webhook: Webhook, endpoint: Endpoint, keys: [(keys: WebhookSigningKeys, expiresAtMs: Int64)],
+        defaults: WebhookDefaults, limit: WebhookLimit
+    ) {
+        id = webhook.id
+        tenant = webhook.tenant
+        version = webhook.version
+        isEnabled = webhook.enabled
+        eventTypes = webhook.eventTypes
+        self.endpoint = endpoint
+        var lines = HeaderLines()
+        for header in webhook.headers { lines.append(header.name, header.value) }
+        self.lines = lines
+        timeoutMs = webhook.timeoutMs == 0 ? defaults.timeoutMs : Int(webhook.timeoutMs)
+        maxInFlight = webhook.maxInFlight == 0 ? defaults.maxInFlight : Int(webhook.maxInFlight)
+        self.limit = limit
+        hasHubSignature = webhook.hubSignature
+        self.keys = keys
+    }
+
+    /// The keys that sign at `now` (milliseconds since 1970).
+    func signingKeys(at now: Int64) -> WebhookSigningKeys {
+        if keys.count == 1, keys[0].expiresAtMs == 0 { return keys[0].keys }
+        var active = WebhookSigningKeys()
+        for entry in keys where entry.expiresAtMs == 0 || now < entry.expiresAtMs {
+            active.secrets += entry.keys.secrets
+            active.privateKeys += entry.keys.privateKeys
+        }
+        return active
+    }
+
+    /// What the legacy signature is made with, where the webhook wants one: the newest secret as its owner knows it.
+    func hubKey(at now: Int64) -> [UInt8]? {
+        guard hasHubSignature, let secret = signingKeys(at: now).secrets.first else { return nil }
+        return Array(secret.text.utf8)
+    }
+}
+
+/// What holds for a webhook that does not say otherwise.
+struct WebhookDefaults: Sendable {
+    var timeoutMs: Int
+    var maxInFlight: Int
+}

@@ -1,0 +1,77 @@
+internal import Delivering
+internal import HTTPSending
+internal import ServiceSupport
+internal import Settling
+
+/// What the dispatcher is configured with, in the units that it works in.
+struct DispatchSettings: Sendable {
+    /// Topics whose records are events: Martlet's own and those of others.
+    var topicsEvents: [String]
+    var topicDeliveries: String
+    var topicAttempts: String
+    var topicRetries: String
+    var topicDeadLetters: String
+    var topicSignals: String
+    /// Names the log that offsets belong to.
+    var logID: String
+    var workers: Int
+    var bound: CrashBound
+    var shortQueue: ShortQueueBounds
+    /// Payload bytes that one worker holds before it stops taking records.
+    var maxHeldBytes: Int
+    var retries: RetryPolicy
+    var webhookDefaults: WebhookDefaults
+    var connectTimeoutMs: Int
+    var sender: HTTPSenderConfiguration
+    /// A loop that slept longer than this has its assignment confirmed before it sends again. Nanoseconds.
+    var maxSleep: UInt64
+
+    /// Of one drain of a partition: so that partitions take turns.
+    static let batchRecords = 256
+    /// Deliveries admitted but not yet started, per worker: enough to keep every slot busy until the next turn.
+    static let maxReady = 1_024
+    static let commitIntervalMs: UInt64 = 250
+    static let heartbeatMs: UInt64 = 20
+    /// How long requests under way may go on when a partition is taken away, and how long their outcomes are awaited then.
+    static let revokeGraceMs: UInt64 = 1_000
+    static let revokeAcknowledgementMs: UInt64 = 2_000
+
+    init(_ configuration: Configuration, logID: String) {
+        let dispatcher = configuration.dispatcher
+        let topics = configuration.kafka.topics
+        topicsEvents = [topics.events]
+        topicDeliveries = topics.deliveries
+        topicAttempts = topics.attempts
+        topicRetries = topics.retries
+        topicDeadLetters = topics.deadLetters
+        topicSignals = topics.signals
+        self.logID = logID
+        workers = dispatcher.workers
+        bound = CrashBound(
+            maxOpen: dispatcher.maxInFlight,
+            maxAge: UInt64(dispatcher.maxUnacknowledgedAge.milliseconds) * 1_000_000)
+        shortQueue = ShortQueueBounds(
+            bytes: dispatcher.shortQueueBytes, wait: UInt64(dispatcher.shortQueueWait.milliseconds) * 1_000_000)
+        maxHeldBytes = dispatcher.memoryBytes
+        retries = RetryPolicy(configuration.retry)
+        webhookDefaults = WebhookDefaults(
+            timeoutMs: dispatcher.requestTimeout.milliseconds, maxInFlight: dispatcher.maxInFlightPerWebhook)
+        connectTimeoutMs = dispatcher.connectTimeout.milliseconds
+        sender = HTTPSenderConfiguration()
+        sender.addressPolicy = AddressPolicy(
+            allowedPorts: configuration.endpoints.allowedPorts, allowsLoopback: configuration.isDevelopment)
+        sender.userAgent = "Martlet/\(martletVersion)"
+        maxSleep = 3_000_000_000
+    }
+}
+
+extension RetryPolicy {
+    init(_ settings: RetrySettings) {
+        self.init(
+            schedule: .exponential(
+                initialDelayMs: Int64(settings.initialDelay.milliseconds), multiplier: settings.multiplier,
+                maxRetries: settings.maxRetries),
+            maxDelayMs: Int64(settings.maxDelay.milliseconds), jitter: 0.2, maxRetriesWhenUnknown: 4,
+            parkedDelayMs: 1_000)
+    }
+}

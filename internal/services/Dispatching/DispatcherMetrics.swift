@@ -1,0 +1,85 @@
+internal import Delivering
+internal import Metrics
+internal import Records
+internal import Synchronization
+
+/// Everything the dispatcher counts, in one place.
+final class DispatcherMetrics: Sendable {
+    let attempts: Counter
+    let parked: MetricFamily<Counter>
+    let skipped: Counter
+    let rewrites: Counter
+    let commits: Counter
+    let commitFailures: Counter
+    let lost: Counter
+    let assigned: Gauge
+    private let records: Counter
+    private let successes: Counter
+    private let failures: MetricFamily<Counter>
+    private let outcomes: [Outcome.Kind: Counter]
+    private let duration: Histogram
+    private let latency: Histogram
+    private let inFlight: MetricFamily<Gauge>
+    private let heldBytes: MetricFamily<Gauge>
+
+    init(_ registry: MetricsRegistry) {
+        attempts = registry.counter("webhook_delivery_attempts_total", help: "Requests started.")
+        successes = registry.counter(
+            "webhook_delivery_success_total", help: "Requests that an endpoint answered with 2xx.")
+        failures = registry.counter(
+            "webhook_delivery_failures_total", help: "Requests that failed, by what they mean.", labels: ["verdict"])
+        duration = registry.histogram(
+            "webhook_delivery_duration_seconds", help: "From the request's start to its answer.",
+            buckets: Histogram.latencyBuckets)
+        latency = registry.histogram(
+            "webhook_delivery_latency_seconds", help: "From the event's timestamp in Kafka to its first delivery.",
+            buckets: Histogram.latencyBuckets)
+        let settled = registry.counter(
+            "webhook_delivery_outcomes_total", help: "Outcomes acknowledged in attempts, by kind.", labels: ["kind"])
+        outcomes = Dictionary(uniqueKeysWithValues: Outcome.Kind.allCases.map { ($0, settled.labelled($0.name)) })
+        parked = registry.counter(
+            "webhook_delivery_parked_total", help: "Deliveries put aside without a request, by reason.",
+            labels: ["reason"])
+        skipped = registry.counter(
+            "webhook_delivery_skipped_total",
+            help: "Deliveries found settled in attempts when a partition was taken over.")
+        rewrites = registry.counter(
+            "webhook_kafka_rewrites_total", help: "Records that Kafka did not take and that were written again.")
+        records = registry.counter("webhook_kafka_messages_consumed_total", help: "Records taken from source topics.")
+        commits = registry.counter("webhook_kafka_commits_total", help: "Offset commits answered.")
+        commitFailures = registry.counter("webhook_kafka_commit_failures_total", help: "Offset commits refused.")
+        lost = registry.counter(
+            "webhook_events_lost_total", help: "Source records that retention took before they were read.")
+        assigned = registry.gauge("webhook_dispatcher_partitions", help: "Source partitions owned.")
+        inFlight = registry.gauge(
+            "webhook_dispatcher_in_flight", help: "Requests under way.", labels: ["worker"])
+        heldBytes = registry.gauge(
+            "webhook_dispatcher_held_bytes", help: "Bytes of payload held.", labels: ["worker"])
+    }
+
+    func consumed(_ count: Int) { records.increment(by: count) }
+
+    func finished(_ verdict: Verdict, microseconds: Int64) {
+        duration.observe(Double(microseconds) / 1e6)
+        switch verdict {
+        case .delivered: successes.increment()
+        case .retryable: failures.labelled("retryable").increment()
+        case .unknown: failures.labelled("unknown").increment()
+        case .permanent: failures.labelled("permanent").increment()
+        case .parked: failures.labelled("parked").increment()
+        }
+    }
+
+    func settled(_ outcome: Outcome) {
+        outcomes[outcome.kind]?.increment()
+        if outcome.kind == .delivered, outcome.generation == 0 {
+            let ended = outcome.startedAtMs + Int64(outcome.durationUs / 1_000)
+            latency.observe(Double(max(0, ended - outcome.sourceTimestampMs)) / 1_000)
+        }
+    }
+
+    func inFlight(worker: Int, _ count: Int, held: Int) {
+        inFlight.labelled(String(worker)).set(count)
+        heldBytes.labelled(String(worker)).set(held)
+    }
+}

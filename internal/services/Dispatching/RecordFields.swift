@@ -1,0 +1,128 @@
+internal import HTTPSending
+internal import Kafka
+internal import Records
+
+/// What the dispatcher needs to know of a record, read from its headers in one pass, and the headers themselves, to go
+/// with the payload wherever that goes.
+struct RecordFields {
+    var eventID = ""
+    var eventType = ""
+    var eventSource = ""
+    var eventTime = ""
+    var tenant = defaultTenant
+    /// Of a record of `deliveries`; nil in one that brings an event.
+    var delivery: DeliveryFields?
+    /// CloudEvents attributes and what else belongs to the event, as they came.
+    var eventHeaders = RecordHeaders()
+    /// The lines that say the same to an endpoint: CloudEvents' HTTP binding in binary mode.
+    var requestLines = HeaderLines()
+
+    struct DeliveryFields {
+        var id: DeliveryID?
+        var parent: DeliveryID?
+        var webhookID = ""
+        var generation: UInt32 = 0
+        var attempt: UInt32 = 0
+        var originTopic = ""
+        var originPartition: Int32 = 0
+        var originOffset: Int64 = 0
+        var originTimestamp: Int64 = 0
+    }
+
+    init(_ record: borrowing Record) {
+        var hasContentType = false
+        record.forEachHeader { name, value in
+            guard let value else { return }
+            if name.starts(with: "martlet-".utf8) {
+                read(delivery: name, value)
+                return
+            }
+            eventHeaders.append(name, value)
+            if name.starts(with: "ce_".utf8) {
+                read(attribute: name, value)
+                appendRequestLine("ce-" + String(decoding: name[3...], as: UTF8.self), value, encodes: true)
+            } else if name.is(RecordHeader.tenant) {
+                tenant = String(decoding: value, as: UTF8.self)
+            } else if name.is(RecordHeader.contentType) {
+                hasContentType = true
+                appendRequestLine("content-type", value, encodes: false)
+            } else if name.is(RecordHeader.traceParent) {
+                appendRequestLine("traceparent", value, encodes: false)
+            }
+        }
+        if !hasContentType { requestLines.append("content-type", "application/json") }
+    }
+
+    /// Why no endpoint can be sent this, nil where it can: CloudEvents requires these attributes.
+    var defect: String? {
+        if eventID.isEmpty { return "ce_id_missing" }
+        if eventType.isEmpty { return "ce_type_missing" }
+        if eventSource.isEmpty { return "ce_source_missing" }
+        if let delivery, delivery.id == nil { return "delivery_id_invalid" }
+        return nil
+    }
+
+    private mutating func read(attribute name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        if name.is(RecordHeader.id) {
+            eventID = String(decoding: value, as: UTF8.self)
+        } else if name.is(RecordHeader.type) {
+            eventType = String(decoding: value, as: UTF8.self)
+        } else if name.is(RecordHeader.source) {
+            eventSource = String(decoding: value, as: UTF8.self)
+        } else if name.is(RecordHeader.time) {
+            eventTime = String(decoding: value, as: UTF8.self)
+        }
+    }
+
+    private mutating func read(delivery name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        var fields = delivery ?? DeliveryFields()
+        let text = String(decoding: value, as: UTF8.self)
+        if name.is(RecordHeader.delivery) {
+            fields.id = DeliveryID(text: value)
+        } else if name.is(RecordHeader.parent) {
+            fields.parent = DeliveryID(text: value)
+        } else if name.is(RecordHeader.webhook) {
+            fields.webhookID = text
+        } else if name.is(RecordHeader.generation) {
+            fields.generation = UInt32(text) ?? 0
+        } else if name.is(RecordHeader.attempt) {
+            fields.attempt = UInt32(text) ?? 0
+        } else if name.is(RecordHeader.originTopic) {
+            fields.originTopic = text
+        } else if name.is(RecordHeader.originPartition) {
+            fields.originPartition = Int32(text) ?? 0
+        } else if name.is(RecordHeader.originOffset) {
+            fields.originOffset = Int64(text) ?? 0
+        } else if name.is(RecordHeader.originTimestamp) {
+            fields.originTimestamp = Int64(text) ?? 0
+        }
+        delivery = fields
+    }
+
+    /// CloudEvents' HTTP binding percent-encodes what is no printable ASCII, and space, quote and percent; the other headers
+    /// keep those. So no value can end its line; a name that is no header name is left out.
+    private mutating func appendRequestLine(_ name: String, _ value: UnsafeRawBufferPointer, encodes: Bool) {
+        requestLines.append(name) { bytes in
+            for byte in value { Self.append(byte, encodes: encodes, to: &bytes) }
+        }
+    }
+
+    private static func append(_ byte: UInt8, encodes: Bool, to bytes: inout [UInt8]) {
+        let isSpecial = byte == 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "%")
+        if byte >= 0x20, byte < 0x7f, !(encodes && isSpecial) {
+            bytes.append(byte)
+            return
+        }
+        bytes.append(UInt8(ascii: "%"))
+        for digit in [byte >> 4, byte & 15] {
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10)
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    func `is`(_ name: StaticString) -> Bool {
+        count == name.utf8CodeUnitCount
+            && elementsEqual(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    }
+}

@@ -1,0 +1,112 @@
+internal import Delivering
+internal import EventLoops
+internal import Kafka
+internal import Logs
+internal import Metrics
+internal import Records
+internal import Settling
+
+/// Taking records and routing them.
+extension Worker {
+    /// Takes a partition over, with what `attempts` told about it.
+    func own(_ queue: PartitionQueue, settlement: PartitionSettlement, attemptsEnd end: Int64) {
+        let partition = OwnedPartition(queue, logID: settings.logID, settlement: settlement)
+        partitions[partition.name] = partition
+        attemptsEnd[partition.name.partition] = max(attemptsEnd[partition.name.partition] ?? 0, end)
+        do {
+            try queue.start(on: loop) { [unowned self] event in handle(event, of: partition.name) }
+        } catch {
+            log.critical("a partition's queue cannot be watched", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The partition's log is another one than before (its end lies below our position): everything about it starts afresh.
+    func restart(_ name: TopicPartition, at offset: Int64) {
+        guard let old = partitions[name], !old.isClosing else { return }
+        let memory = SourceMemory(topic: name.topic, partition: name.partition, committed: offset)
+        let note = attemptsEnd[name.partition] ?? 0
+        partitions[name] = OwnedPartition(
+            old.queue, logID: settings.logID,
+            settlement: PartitionSettlement(offset: offset, note: note, memory: memory))
+    }
+
+    private func handle(_ event: PartitionEvent, of name: TopicPartition) {
+        guard let partition = partitions[name], !partition.isClosing else { return }
+        switch event {
+        case .readable: partition.hasUnread = true
+        case .offsetOutOfRange: events.outOfRange(self, name, partition.settlement.position)
+        case .failed(let error):
+            log.warning("a partition cannot be read", metadata: ["partition": "\(name)", "error": "\(error)"])
+        }
+    }
+
+    /// Records are left in librdkafka's queue while there is no room for them: its prefetch is bounded, and polling goes on.
+    private var hasRoom: Bool { ready.count < DispatchSettings.maxReady && held.bytes < settings.maxHeldBytes }
+
+    func takeUnread() {
+        guard hasRoom else { return }
+        let table = currentTable()
+        for partition in partitions.values where partition.hasUnread && !partition.isClosing {
+            guard hasRoom else { return }
+            drain(partition, table)
+        }
+    }
+
+    private func drain(_ partition: OwnedPartition, _ table: DispatchTable) {
+        var isOpen = false
+        let count = partition.queue.drain(max: DispatchSettings.batchRecords) { record in
+            if !isOpen {
+                partition.settlement.openBatch(attemptsEnd: attemptsEnd[partition.name.partition] ?? 0)
+                isOpen = true
+            }
+            take(record, partition, table)
+        }
+        partition.hasUnread = count == DispatchSettings.batchRecords
+        guard isOpen else { return }
+        metrics.consumed(count)
+        let coverages = partition.settlement.closeBatch()
+        if !coverages.isEmpty { write(coverages: coverages, of: partition) }
+    }
+
+    private func take(_ record: borrowing Record, _ partition: OwnedPartition, _ table: DispatchTable) {
+        let fields = RecordFields(record)
+        let isDelivery = partition.name.topic == settings.topicDeliveries
+        let webhooks: [CompiledWebhook?]
+        if isDelivery {
+            webhooks = [fields.delivery.flatMap { table.byID[$0.webhookID] }]
+        } else if fields.defect != nil {
+            webhooks = [nil]
+        } else {
+            webhooks = table.match(tenant: fields.tenant, type: fields.eventType)
+        }
+        guard let slot = partition.settlement.take(offset: record.offset, fanOut: webhooks.count), !webhooks.isEmpty
+        else { return }
+        let source = Source(record, fields, in: partition, slot: slot, fanOut: webhooks.count, held: held)
+        for webhook in webhooks {
+            let delivery = Delivery(source, to: webhook)
+            let isSettled = partition.settlement.skipIfSettled(
+                slot, offset: source.offset, timestamp: source.timestamp, webhook: delivery.webhookID)
+            if isSettled { metrics.skipped.increment() } else { admit(delivery, isDelivery: isDelivery) }
+        }
+    }
+
+    private func admit(_ delivery: Delivery, isDelivery: Bool) {
+        let fields = delivery.source.fields
+        if let defect = fields.defect {
+            conclude(delivery, .giveUp(reason: defect))
+        } else if isDelivery, delivery.source.payload == nil {
+            conclude(delivery, .giveUp(reason: "payload_lost"))
+        } else if let webhook = delivery.webhook {
+            if webhook.isEnabled {
+                _ = ready.append(delivery, bytes: 0, now: loop.now)
+            } else {
+                park(delivery, reason: "webhook_disabled")
+            }
+        } else if delivery.generation <= 1 {
+            // The table may not have it yet.
+            park(delivery, reason: "webhook_unknown")
+        } else {
+            conclude(delivery, .giveUp(reason: "webhook_deleted"))
+        }
+    }
+}

@@ -1,0 +1,224 @@
+internal import CLinux
+internal import Cryptography
+internal import Delivering
+internal import EventLoops
+internal import HTTPSending
+internal import Kafka
+internal import Logs
+internal import Metrics
+internal import Records
+internal import Settling
+internal import StandardWebhooks
+
+/// Starting requests, and what their ends mean.
+extension Worker {
+    /// Starts what is ready, as far as the crash bound and the webhooks' limits allow.
+    func startReady() {
+        while !ready.isEmpty {
+            guard acquireOpen() else { return }
+            guard let delivery = ready.popFirst() else { return open.release() }
+            if delivery.source.partition.isClosing {
+                open.release()
+            } else if waiting[delivery.webhookID] == nil, acquire(delivery.webhook) {
+                start(delivery)
+            } else {
+                open.release()
+                wait(delivery)
+            }
+        }
+    }
+
+    /// The crash bound: a place among the process's open requests.
+    private func acquireOpen() -> Bool {
+        isConfirmed && !open.isStalled && open.acquire(limit: settings.bound.maxOpen)
+    }
+
+    private func acquire(_ webhook: CompiledWebhook?) -> Bool {
+        guard let webhook else { return true }
+        return webhook.limit.acquire(limit: webhook.maxInFlight)
+    }
+
+    private func wait(_ delivery: Delivery) {
+        var queue = waiting.removeValue(forKey: delivery.webhookID) ?? ShortQueue(bounds: settings.shortQueue)
+        let fits = queue.append(delivery, bytes: delivery.source.payload?.count ?? 0, now: loop.now)
+        if !queue.isEmpty { waiting[delivery.webhookID] = queue }
+        if !fits { park(delivery, reason: "webhook_busy") }
+    }
+
+    /// Starts what waits for one webhook, as far as its limit has room.
+    func startWaiting(of webhookID: String) {
+        guard var queue = waiting.removeValue(forKey: webhookID) else { return }
+        while let webhook = queue.first?.webhook {
+            if queue.first?.source.partition.isClosing == true {
+                _ = queue.popFirst()
+                continue
+            }
+            guard acquireOpen() else { break }
+            guard acquire(webhook), let delivery = queue.popFirst() else {
+                open.release()
+                break
+            }
+            start(delivery)
+        }
+        if !queue.isEmpty { waiting[webhookID] = queue }
+    }
+
+    /// Parks what has waited too long for its webhook.
+    func parkExpired() {
+        for webhookID in Array(waiting.keys) {
+            guard var queue = waiting.removeValue(forKey: webhookID) else { continue }
+            while let delivery = queue.popExpired(now: loop.now) {
+                if !delivery.source.partition.isClosing { park(delivery, reason: "webhook_busy") }
+            }
+            if !queue.isEmpty { waiting[webhookID] = queue }
+        }
+    }
+
+    // MARK: One request
+
+    private func start(_ delivery: Delivery) {
+        guard let webhook = delivery.webhook else { preconditionFailure("admitted without a webhook") }
+        // An event's record may have no value: its body is empty then.
+        let payload = delivery.source.payload ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        let nowMs = clinux_realtime_ms()
+        delivery.beginOutcome(requestID: random.next(), startedAtMs: nowMs)
+        do {
+            try buildLines(delivery, webhook, payload, nowMs)
+        } catch {
+            open.release()
+            webhook.limit.release()
+            park(delivery, reason: "not_signed")
+            log.error("a request cannot be signed", metadata: ["webhook": "\(webhook.id)", "error": "\(error)"])
+            return
+        }
+        delivery.isOpen = true
+        delivery.source.partition.busy += 1
+        let request = HTTPSendRequest(
+            endpoint: webhook.endpoint, headers: lines, body: payload, timeoutMilliseconds: webhook.timeoutMs,
+            connectTimeoutMilliseconds: min(webhook.timeoutMs, settings.connectTimeoutMs))
+        metrics.attempts.increment()
+        let id = sender.send(request) { [unowned self] id, result in
+            running[id] = nil
+            finished(delivery, webhook, result)
+        }
+        running[id] = delivery
+    }
+
+    private func buildLines(
+        _ delivery: Delivery, _ webhook: CompiledWebhook, _ payload: UnsafeRawBufferPointer, _ nowMs: Int64
+    ) throws {
+        let seconds = nowMs / 1_000
+        lines.removeAll()
+        lines.append(contentsOf: delivery.source.fields.requestLines)
+        lines.append(contentsOf: webhook.lines)
+        lines.append("webhook-id", delivery.source.messageID)
+        lines.append("webhook-timestamp", String(seconds))
+        lines.append("webhook-attempt", String(delivery.attemptsBefore + 1))
+        var id = delivery.source.messageID
+        try id.withUTF8 { id in
+            _ = try lines.append("webhook-signature") { value in
+                try signer.sign(
+                    id: UnsafeRawBufferPointer(id), timestampSeconds: seconds, body: payload,
+                    keys: webhook.signingKeys(at: nowMs), appendingTo: &value)
+            }
+        }
+        if let key = webhook.hubKey(at: nowMs) {
+            let code = try signer.hexCode(of: payload, key: key)
+            lines.append("x-hub-signature-256", "sha256=" + code)
+        }
+    }
+
+    private func finished(_ delivery: Delivery, _ webhook: CompiledWebhook, _ result: HTTPSendResult) {
+        webhook.limit.release()
+        let partition = delivery.source.partition
+        partition.busy -= 1
+        if partition.isLost, result.failure == .aborted {
+            // Its new owner sees it unsettled and makes the request itself.
+            open.release()
+            return
+        }
+        delivery.ticket = unacknowledged.add(now: loop.now)
+        let end = RequestEnd(result)
+        var (verdict, effects) = classify(end)
+        note(end, webhook.endpoint.host, &verdict)
+        delivery.outcome.status = UInt32(clamping: result.status)
+        delivery.outcome.durationUs = UInt64(clamping: result.durationMicroseconds)
+        if verdict != .delivered { delivery.outcome.response = result.body }
+        metrics.finished(verdict, microseconds: result.durationMicroseconds)
+        let nowMs = clinux_realtime_ms()
+        let next = settings.retries.next(
+            after: verdict, attempt: Int(delivery.attemptsBefore) + 1,
+            retryAfterMs: result.header("retry-after").flatMap { retryAfterMs($0, now: nowMs) },
+            random: Double(random.next() >> 11) * 0x1p-53)
+        if effects.contains(.gone) { write(signal: .gone, webhook, nowMs) }
+        conclude(delivery, next, verdict: verdict)
+        startWaiting(of: webhook.id)
+    }
+
+    /// Where most hosts fail to resolve it is the resolver, and no endpoint's fault.
+    private func note(_ end: RequestEnd, _ host: String, _ verdict: inout Verdict) {
+        if end == .failed(.resolve) {
+            if resolver.failed(host: host, now: loop.now) { verdict = .parked(reason: "resolver_down") }
+        } else if case .answered = end {
+            resolver.reached(host: host, now: loop.now)
+        }
+    }
+
+    // MARK: Verdicts
+
+    /// Puts a delivery aside for which no request was made.
+    func park(_ delivery: Delivery, reason: String) {
+        let verdict = Verdict.parked(reason: reason)
+        let next = settings.retries.next(
+            after: verdict, attempt: Int(delivery.attemptsBefore), retryAfterMs: nil,
+            random: Double(random.next() >> 11) * 0x1p-53)
+        metrics.parked.labelled(reason).increment()
+        conclude(delivery, next, verdict: verdict)
+    }
+
+    /// Completes the outcome and begins the writes that it takes.
+    func conclude(_ delivery: Delivery, _ next: RetryPolicy.Next, verdict: Verdict? = nil) {
+        let nowMs = clinux_realtime_ms()
+        if delivery.outcome.delivery == nil { delivery.beginOutcome(requestID: random.next(), startedAtMs: nowMs) }
+        let isParked = if case .parked = verdict { true } else { false }
+        delivery.outcome.attempt = delivery.attemptsBefore + (delivery.isOpen && !isParked ? 1 : 0)
+        delivery.outcome.reason = verdict?.reason ?? ""
+        switch next {
+        case .delivered: delivery.outcome.kind = .delivered
+        case .again(let delayMs, let spent):
+            delivery.outcome.kind = spent ? .failed : .parked
+            delivery.outcome.dueAtMs = nowMs + delayMs
+            delivery.outcome.generation = delivery.generation + 1
+        case .giveUp(let reason):
+            delivery.outcome.kind = .dead
+            delivery.outcome.reason = reason
+        }
+        delivery.source.partition.busy += 1
+        perform(delivery.progress.decided(carriesOn: next != .delivered), delivery)
+    }
+}
+
+extension RequestEnd {
+    /// A complete status line is an answer, whatever became of the body behind it.
+    init(_ result: HTTPSendResult) {
+        guard let failure = result.failure else {
+            self = .answered(status: result.status, retryAfter: result.header("retry-after"))
+            return
+        }
+        switch failure {
+        case .resolve: self = .failed(.resolve)
+        case .connect: self = .failed(.connect)
+        case .tls: self = .failed(.tls)
+        case .timeout: self = .failed(.timeout)
+        case .aborted: self = .failed(.interrupted)
+        case .tooLarge:
+            let isAnswered = (200...299).contains(result.status)
+            self = isAnswered ? .answered(status: result.status, retryAfter: nil) : .failed(.answerTooLarge)
+        case .deniedAddress: self = .failed(.deniedAddress)
+        case .noDescriptors: self = .failed(.noDescriptors)
+        case .closed: self = .failed(.reset)
+        case .protocolViolation: self = .failed(.protocolViolation)
+        case .other: self = .failed(.other)
+        }
+    }
+}
