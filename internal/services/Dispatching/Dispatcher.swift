@@ -53,8 +53,7 @@ public final class Dispatcher: Service {
 
     public func run() async throws {
         let keeper = try TopicKeeper(context.configuration, clientID: context.name, logger: context.logger)
-        try await keeper.ensure()
-        let logID = try await keeper.logID()
+        guard let logID = try await identify(keeper) else { return }
         // Nothing is routed before the webhooks are known.
         for await _ in firstTable.stream { break }
         guard !Task.isShuttingDownGracefully else { return }
@@ -73,5 +72,17 @@ public final class Dispatcher: Service {
         await gracefulShutdown()
         status.withLock { $0.isAssigned = false }
         await process.stop(graceMs: UInt64(Self.longestRequestMs(context.configuration)))
+    }
+
+    /// Sees to the topics and names their log; nil where the service is to stop meanwhile.
+    private func identify(_ keeper: TopicKeeper) async throws -> String? {
+        do {
+            return try await cancelWhenGracefulShutdown {
+                try await keeper.ensure()
+                return try await keeper.logID()
+            }
+        } catch is CancellationError {
+            return nil
+        }
     }
 }
