@@ -121,7 +121,7 @@ let services: [Target] = [
         "Observing",
         [
             "ServiceSupport", "Records", "Postgres", "Kafka", "HTTPServing", "JSONScanning", "EventLoops", "Logs",
-            "Metrics", "LifeCycle", "Cryptography",
+            "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
         ]),
     service(
         "Supervising",
@@ -136,7 +136,7 @@ let commands: [Target] = [
     command("webhook-registry", ["Registry", "ServiceSupport"]),
     command("event-ingestion", ["Ingestion", "ServiceSupport"]),
     command("webhook-dispatcher", ["Dispatching", "ServiceSupport"]),
-    command("observability", ["Observing", "ServiceSupport"]),
+    command("observability", ["Observing", "ServiceSupport", "LifeCycle"]),
     command("martlet", ["Supervising", "ServiceSupport", "Flags", "Settings", "Logs"]),
 ]
 
@@ -188,7 +188,12 @@ let suites: [Target] = [
     tests(
         "GatewayTests",
         ["Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "TestSupport"]),
-    tests("ObservingTests", ["Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "TestSupport"]),
+    tests(
+        "ObservingTests",
+        [
+            "Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "WireFormat", "HTTPServing", "JSONScanning",
+            "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "TestSupport",
+        ]),
     tests(
         "SupervisingTests",
         [

@@ -130,4 +130,9 @@ public enum PostgresText {
         }
         return repaired
     }
+
+    /// The text with each NUL replaced by U+FFFD.
+    public static func sanitized(_ text: String) -> String {
+        text.utf8.contains(0) ? String(text.unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : Character($0) }) : text
+    }
 }

@@ -1,0 +1,179 @@
+internal import JSONScanning
+internal import Records
+
+/// How deliveries stand, by their outcomes, and the answers' JSON (docs/internals/history.md).
+enum HistoryAnswers {
+    /// An event, by its outcomes in order; empty ones are no event.
+    /// - Parameter truncated: There are more outcomes than given.
+    static func event(_ outcomes: [StoredOutcome], truncated: Bool) -> [UInt8] {
+        var deliveries: [DeliveryID: [StoredOutcome]] = [:]
+        var order: [DeliveryID] = []
+        /// The webhooks that each record of the event was routed to; a crash can make two different answers of one record.
+        var fanOut: [StoredOutcome.Place: Int64] = [:]
+        for outcome in outcomes {
+            if deliveries[outcome.delivery] == nil { order.append(outcome.delivery) }
+            deliveries[outcome.delivery, default: []].append(outcome)
+            if outcome.isOfOrigin { fanOut[outcome.origin] = max(fanOut[outcome.origin] ?? 0, outcome.fanOut) }
+        }
+        let expected = fanOut.values.reduce(0, +)
+        let seen = deliveries.values.count { $0.contains(where: \.isOfOrigin) }
+        var json = JSONWriter(reserving: 512 * order.count + 256)
+        json.object { json in
+            json.member("id", outcomes[0].eventID)
+            json.member("type", outcomes[0].eventType)
+            json.key("time")
+            json.time(outcomes[0].eventTime)
+            json.member("fan_out", expected)
+            json.member("pending", max(0, expected - Int64(seen)))
+            json.member("truncated", truncated)
+            json.key("deliveries")
+            json.array { json in
+                for id in order { json.object { write(delivery: deliveries[id] ?? [], &$0) } }
+            }
+        }
+        return json.bytes
+    }
+
+    /// A delivery with its attempts, by its outcomes in order, of which there is at least one.
+    static func delivery(_ outcomes: [StoredOutcome]) -> [UInt8] {
+        var json = JSONWriter(reserving: 512 + 300 * outcomes.count)
+        json.object { json in
+            write(delivery: outcomes, &json)
+            json.key("attempts")
+            json.array { json in
+                for outcome in outcomes { json.object { write(attempt: outcome, &$0) } }
+            }
+        }
+        return json.bytes
+    }
+
+    static func attempts(_ outcomes: [StoredOutcome], next: HistoryCursor?) -> [UInt8] {
+        var json = JSONWriter(reserving: 400 * outcomes.count + 100)
+        json.object { json in
+            json.key("data")
+            json.array { json in
+                for outcome in outcomes {
+                    json.object { json in
+                        json.member("delivery_id", outcome.delivery.description)
+                        json.member("event_id", outcome.eventID)
+                        json.member("event_type", outcome.eventType)
+                        write(attempt: outcome, &json)
+                    }
+                }
+            }
+            json.optional("next", next?.text)
+        }
+        return json.bytes
+    }
+
+    static func stats(_ stats: WebhookStats, webhook: String, from: Int64, to: Int64) -> [UInt8] {
+        var json = JSONWriter(reserving: 512)
+        json.object { json in
+            json.member("webhook_id", webhook)
+            json.key("from")
+            json.time(from)
+            json.key("to")
+            json.time(to)
+            json.member("window_s", (to - from) / 1_000)
+            json.member("requests", stats.requests)
+            json.key("outcomes")
+            json.object { json in
+                for (kind, count) in stats.outcomes { json.member(kind.name, count) }
+            }
+            json.key("success_rate")
+            stats.successRate.map { json.double($0) } ?? json.null()
+            json.key("latency_ms")
+            if let mean = stats.mean, stats.percentiles.count == 5 {
+                json.object { write(latency: stats.percentiles, mean: mean, &$0) }
+            } else {
+                json.null()
+            }
+            json.member("open", stats.open)
+        }
+        return json.bytes
+    }
+
+    private static func write(latency: [Int64], mean: Double, _ json: inout JSONWriter) {
+        json.key("mean")
+        json.double((mean / 10).rounded() / 100)
+        for (name, microseconds) in zip(["p50", "p90", "p95", "p99", "max"], latency) {
+            json.key(name)
+            json.double(Double(microseconds) / 1_000)
+        }
+    }
+
+    /// The members of a delivery, without its braces.
+    private static func write(delivery outcomes: [StoredOutcome], _ json: inout JSONWriter) {
+        guard let first = outcomes.first, let last = outcomes.last else { return }
+        let answered = outcomes.last(where: \.hasRequest)
+        json.member("id", first.delivery.description)
+        json.member("event_id", first.eventID)
+        json.member("event_type", first.eventType)
+        json.member("webhook_id", first.webhook)
+        json.member("status", status(last.kind))
+        json.member("attempt_count", last.attempt)
+        json.member("generation", last.generation)
+        json.key("first_seen_at")
+        json.time(first.at)
+        json.key("updated_at")
+        json.time(last.at)
+        json.optional(time: "due_at", last.kind.isFinal ? nil : last.dueAt)
+        json.optional("last_status", answered?.status)
+        json.optional("last_reason", last.reason)
+        json.key("event_time")
+        json.time(first.eventTime)
+        json.optional("parent", first.parent?.description)
+        json.key("origin")
+        write(place: first.origin, &json)
+        json.key("record")
+        write(place: last.record, &json)
+    }
+
+    /// The members of an attempt, without its braces.
+    private static func write(attempt: StoredOutcome, _ json: inout JSONWriter) {
+        json.member("outcome", attempt.kind.name)
+        json.member("attempt", attempt.attempt)
+        json.member("generation", attempt.generation)
+        json.optional("status", attempt.status)
+        json.optional("reason", attempt.reason)
+        json.key("started_at")
+        json.time(attempt.at)
+        json.key("duration_ms")
+        if attempt.hasRequest { json.double(Double(attempt.durationUs) / 1_000) } else { json.null() }
+        json.key("response")
+        attempt.response.map { json.string(bytes: $0) } ?? json.null()
+        json.optional(time: "due_at", attempt.dueAt)
+        json.key("record")
+        write(place: attempt.record, &json)
+    }
+
+    private static func write(place: StoredOutcome.Place?, _ json: inout JSONWriter) {
+        guard let place else { return json.null() }
+        json.object { json in
+            json.member("topic", place.topic)
+            json.member("partition", place.partition)
+            json.member("offset", place.offset)
+        }
+    }
+
+    /// How a delivery stands after its last outcome.
+    static func status(_ kind: Outcome.Kind) -> String { kind == .failed ? "retrying" : kind.name }
+}
+
+extension JSONWriter {
+    /// `null` for nil.
+    fileprivate mutating func optional(_ name: String, _ text: String?) {
+        key(name)
+        if let text { string(text) } else { null() }
+    }
+
+    fileprivate mutating func optional(_ name: String, _ number: Int64?) {
+        key(name)
+        if let number { integer(number) } else { null() }
+    }
+
+    fileprivate mutating func optional(time name: String, _ milliseconds: Int64?) {
+        key(name)
+        if let milliseconds { time(milliseconds) } else { null() }
+    }
+}

@@ -1,0 +1,42 @@
+public import Kafka
+internal import ServiceSupport
+
+/// How history is read, stored and kept.
+public struct HistorySettings: Sendable {
+    public var kafka: KafkaConfiguration
+    public var attemptsTopic: String
+    public var groupID: String
+    /// Of the log that offsets belong to.
+    public var logID: String
+    public var retentionMs: Int64
+    public var maxSizeBytes: Int64
+
+    /// How long a broker may hold an empty fetch.
+    public var fetchWaitMs = 100
+    /// Request ids remembered for each partition; as many as one dispatcher may have unacknowledged.
+    public var dedupWindow = 10_000
+    /// How long a first outcome waits for company.
+    public var lingerMs = 20
+    /// Outcomes taken from Kafka and not stored yet: beyond either bound Kafka waits.
+    public var maxBufferedEntries = 20_000
+    public var maxBufferedBytes = 32 << 20
+    /// An hour is sealed when nothing was stored in it for so long.
+    public var sealAfterMs: Int64 = 600_000
+    /// Between two rounds of upkeep.
+    public var upkeepMs: UInt64 = 10_000
+    /// The first and the longest delay before a failed transaction is tried again.
+    public var retryDelayMs: UInt64 = 200
+    public var maxRetryDelayMs: UInt64 = 5_000
+
+    public init(
+        kafka: KafkaConfiguration, attemptsTopic: String, groupID: String, logID: String, retentionMs: Int64,
+        maxSizeBytes: Int64
+    ) {
+        self.kafka = kafka
+        self.attemptsTopic = attemptsTopic
+        self.groupID = groupID
+        self.logID = logID
+        self.retentionMs = retentionMs
+        self.maxSizeBytes = maxSizeBytes
+    }
+}
