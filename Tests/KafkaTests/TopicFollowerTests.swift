@@ -90,6 +90,26 @@ private final class Table: Sendable {
         try await end(follower)
     }
 
+    @Test(.requiresRealKafka) func startsOverWhenTheTopicIsMadeAnew() async throws {
+        let broker = try await KafkaBroker.shared(.real)
+        let topic = try await broker.makeTopic()
+        let producer = try await AsyncProducer.start(ProducerConfiguration(broker.configuration()))
+        for index in 0..<10 { try await producer.send(to: topic, key: Array("old\(index)".utf8), value: [66]) }
+        let table = Table()
+        let follower = try await follow(broker, topic, table)
+        #expect(await eventually(within: .seconds(20)) { table.state.values.count == 10 })
+        let admin = try Admin(broker.configuration())
+        #expect(try await admin.deleteTopics([topic]) == [:])
+        #expect(try await eventually { try await admin.describe(topic: topic) == nil })
+        try await broker.createTopic(topic)
+        let another = try await AsyncProducer.start(ProducerConfiguration(broker.configuration()))
+        try await another.send(to: topic, key: Array("new".utf8), value: Array("v".utf8))
+        #expect(await eventually(within: .seconds(30)) { table.state.values == ["new": "v"] }, "\(table.state)")
+        try await end(follower)
+        await producer.close()
+        await another.close()
+    }
+
     @Test func startsOverWhenItsPositionIsGone() async throws {
         let broker = try KafkaBroker.ownInMemory()
         try await broker.createTopic("t")

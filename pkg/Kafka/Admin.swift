@@ -40,6 +40,7 @@ public final class Admin: Sendable {
     public init(_ client: KafkaConfiguration, timeoutMilliseconds: Int32 = 15_000) throws(KafkaError) {
         // A consumer's handle: asking it for a topic's metadata does not create the topic.
         handle = try ClientHandle(ClientProperties(client, RD_KAFKA_CONSUMER), client: client, events: 0)
+        rd_kafka_set_log_queue(handle.pointer, nil)
         self.timeoutMilliseconds = timeoutMilliseconds
     }
 
@@ -115,9 +116,10 @@ public final class Admin: Sendable {
     ) async throws(KafkaError) -> Answer {
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<Result<Answer, KafkaError>, Never>) in
-            handle.onOwnThread { [timeoutMilliseconds] client in
-                continuation.resume(
-                    returning: Result { () throws(KafkaError) in try work(client, timeoutMilliseconds) })
+            handle.onOwnThread { [handle, timeoutMilliseconds] client in
+                let result = Result { () throws(KafkaError) in try work(client, timeoutMilliseconds) }
+                handle.writeLog()
+                continuation.resume(returning: result)
             }
         }
         return try result.get()

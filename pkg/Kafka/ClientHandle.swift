@@ -47,6 +47,16 @@ final class ClientHandle: @unchecked Sendable {
         log(KafkaLogLine(level: Int(level), facility: String(cString: facility), text: String(cString: text)))
     }
 
+    /// Empties the log of a client whose main queue no loop watches.
+    func writeLog() {
+        guard let queue = rd_kafka_queue_get_main(pointer) else { return }
+        defer { rd_kafka_queue_destroy(queue) }
+        while let event = rd_kafka_queue_poll(queue, 0) {
+            if rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG { write(logEvent: event) }
+            rd_kafka_event_destroy(event)
+        }
+    }
+
     /// The fatal error that this instance has met, if any.
     var fatalError: KafkaError? {
         var code = RD_KAFKA_RESP_ERR_NO_ERROR

@@ -4,6 +4,8 @@ internal import CKafka
 struct ClientProperties {
     let type: rd_kafka_type_t
     private var entries: [(key: String, value: String)] = []
+    /// Those that only newer versions of librdkafka know.
+    private var optional: [(key: String, value: String)] = []
     /// Keys whose values this library's promises rest on.
     private var fixed: Set<String> = []
 
@@ -45,6 +47,9 @@ struct ClientProperties {
     mutating func set(_ key: String, _ value: String) { entries.append((key, value)) }
     mutating func set(_ key: String, _ value: Int) { set(key, String(value)) }
 
+    /// Sets a property where this version of librdkafka has it.
+    mutating func setIfKnown(_ key: String, _ value: Int) { optional.append((key, String(value))) }
+
     /// Sets a property that the user may not change.
     mutating func fix(_ key: String, _ value: String) {
         set(key, value)
@@ -60,6 +65,7 @@ struct ClientProperties {
             for (key, value) in entries {
                 try Self.apply(key, value, to: configuration)
             }
+            for (key, value) in optional { rd_kafka_conf_set(configuration, key, value, nil, 0) }
             for (key, value) in user.sorted(by: { $0.key < $1.key }) {
                 guard !fixed.contains(key) else {
                     throw Self.refusal(key, value, "this client sets it and depends on it")

@@ -197,11 +197,11 @@ public final class Consumer {
     }
 
     private func drain() {
-        watch?.drainEvents { event in handle(event) }
+        watch?.drainEvents { event in process(event) }
         if !closing.isEmpty, rd_kafka_consumer_closed(handle.pointer) != 0 { finishClosing() }
     }
 
-    private func handle(_ event: OpaquePointer) {
+    private func process(_ event: OpaquePointer) {
         switch rd_kafka_event_type(event) {
         case RD_KAFKA_EVENT_REBALANCE: rebalance(event)
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
@@ -245,6 +245,8 @@ public final class Consumer {
         isClosed = true
         queues = []
         watch = nil
+        let unanswered = commits.keys.sorted()
+        for token in unanswered { finishCommit(token, KafkaError(.closed, "the consumer was closed"), nil) }
         let completions = closing
         closing = []
         for completion in completions { completion() }
@@ -265,6 +267,8 @@ extension ConsumerConfiguration {
         properties.set("max.poll.interval.ms", maxPollIntervalMilliseconds)
         properties.set("fetch.wait.max.ms", fetchWaitMilliseconds)
         properties.set("queued.max.messages.kbytes", queuedMaxKilobytes)
+        // Where the prefetch queue is full the fetcher waits; 1 s on versions that do not know this.
+        properties.setIfKnown("fetch.queue.backoff.ms", 20)
         properties.set("isolation.level", isolationLevel.rawValue)
         return properties
     }

@@ -47,7 +47,8 @@ public struct KafkaConfiguration: Sendable {
     /// More of librdkafka's properties, applied after this library's own. Those that its promises rest on
     /// (`enable.idempotence`, `enable.auto.commit`, …) are refused.
     public var properties: [String: String]
-    /// Receives the client's log lines, on the loop that the client belongs to. nil drops them.
+    /// Receives the client's log lines, on the loop that the client belongs to (an `Admin`'s: with each call, on its thread).
+    /// nil drops them.
     public var log: (@Sendable (KafkaLogLine) -> Void)?
 
     public init(

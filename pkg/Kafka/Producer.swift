@@ -84,9 +84,10 @@ public final class Producer {
         case RD_KAFKA_RESP_ERR__QUEUE_FULL: return .queueFull
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return .tooLarge
         case RD_KAFKA_RESP_ERR__FATAL:
-            // The error's event is on its way too; `replace` acts on the first of the two.
-            replace(current)
-            return .failed(KafkaError(.fatal, "the producer is being replaced", isFatal: true))
+            // The error's event is on its way too: the first of the two counts.
+            let error = KafkaError(.fatal, "the producer is being replaced", isFatal: true)
+            failed(error, in: current)
+            return .failed(error)
         default: return .failed(KafkaError(code))
         }
     }
@@ -116,11 +117,10 @@ public final class Producer {
 
     /// Takes no more records, flushes, fails what is left when the time is up, and calls `completion`.
     public func close(timeoutMilliseconds: UInt64, completion: @escaping () -> Void) {
-        guard let instance = current else { return completion() }
         isClosed = true
         health?.stop()
+        if let instance = current { retiring.append(instance) }
         current = nil
-        retiring.append(instance)
         flush(timeoutMilliseconds: timeoutMilliseconds) { [self] left in
             guard left > 0 else { return finish(completion) }
             for instance in retiring { instance.purge(inFlight: true) }
@@ -159,15 +159,17 @@ public final class Producer {
     }
 
     private func failed(_ error: KafkaError, in instance: ProducerInstance) {
-        if error.code == .allBrokersDown { health?.doubt() }
-        let fatal = error.isFatal ? instance.handle.fatalError ?? error : error
-        handlers.failed(fatal)
-        if error.isFatal { replace(instance) }
+        guard error.isFatal else {
+            if error.code == .allBrokersDown { health?.doubt() }
+            return handlers.failed(error)
+        }
+        guard current === instance else { return }
+        handlers.failed(instance.handle.fatalError ?? error)
+        replace(instance)
     }
 
     /// Retires an instance that met a fatal error, and starts its successor.
     private func replace(_ failed: ProducerInstance) {
-        guard current === failed else { return }
         current = nil
         rebuilds += 1
         if failed.outstanding > 0 {

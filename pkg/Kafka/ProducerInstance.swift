@@ -60,11 +60,11 @@ final class ProducerInstance {
     private func drain() {
         // A handler may drop the last other reference to this instance.
         withExtendedLifetime(self) {
-            watch?.drainEvents { event in handle(event) }
+            watch?.drainEvents { event in process(event) }
         }
     }
 
-    private func handle(_ event: OpaquePointer) {
+    private func process(_ event: OpaquePointer) {
         switch rd_kafka_event_type(event) {
         case RD_KAFKA_EVENT_DR:
             while let message = rd_kafka_event_message_next(event) {

@@ -19,19 +19,19 @@ final class QueueWatch {
     init(
         _ queue: OpaquePointer, of handle: ClientHandle, on loop: EventLoop, onReadable: @escaping () -> Void
     ) throws(KafkaError) {
-        self.handle = handle
-        self.queue = queue
-        self.loop = loop
-        descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        let descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         let errorNumber = errno
         guard descriptor >= 0 else {
             rd_kafka_queue_destroy(queue)
             throw KafkaError(.systemResource, "\(SystemError(call: "eventfd", code: errorNumber))")
         }
+        self.handle = handle
+        self.queue = queue
+        self.loop = loop
+        self.descriptor = descriptor
         var one: UInt64 = 1
         rd_kafka_queue_io_event_enable(queue, descriptor, &one, MemoryLayout<UInt64>.size)
         do {
-            let descriptor = descriptor
             try loop.watch(descriptor, for: .readable) { _ in
                 var count: UInt64 = 0
                 _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
@@ -39,6 +39,7 @@ final class QueueWatch {
             }
         } catch {
             isWatching = false
+            rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
             throw KafkaError(.systemResource, "\(error)")
         }
         rearm()

@@ -1,4 +1,5 @@
 internal import CKafka
+internal import Glibc
 
 /// What a record's memory depends on: one for each queue that records come from.
 final class RecordSource {
@@ -68,17 +69,11 @@ public struct Record: ~Copyable {
         var count = 0
         while rd_kafka_header_get_all(headers, index, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR {
             if let name {
-                let length = UnsafeRawBufferPointer(start: name, count: Self.length(of: name))
-                body(length, value.map { UnsafeRawBufferPointer(start: $0, count: count) })
+                let name = UnsafeRawBufferPointer(start: name, count: strlen(name))
+                body(name, value.map { UnsafeRawBufferPointer(start: $0, count: count) })
             }
             index += 1
         }
-    }
-
-    private static func length(of text: UnsafePointer<CChar>) -> Int {
-        var end = text
-        while end.pointee != 0 { end += 1 }
-        return end - text
     }
 
     private var headers: OpaquePointer? {
