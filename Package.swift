@@ -183,7 +183,7 @@ let suites: [Target] = [
         "RegistryTests",
         [
             "Registry", "ServiceSupport", "Kafka", "Postgres", "GRPC", "Records", "Logs", "Metrics", "LifeCycle",
-            "EventLoops", "StandardWebhooks", "WireFormat", "HTTPSending", "TestSupport",
+            "StandardWebhooks", "WireFormat", "Editing", "Settings", "TestSupport", "webhook-registry",
         ]),
     tests(
         "GatewayTests",

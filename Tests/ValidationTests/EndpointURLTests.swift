@@ -3,7 +3,7 @@ import Testing
 @testable import Validation
 
 @Suite struct EndpointURLTests {
-    private let strict = EndpointURL(allowsLoopback: false)
+    private let strict = EndpointURL(allowsLoopback: false, allowedPorts: [8443, 8080])
     private let lax = EndpointURL(allowsLoopback: true)
 
     @Test(arguments: [
@@ -65,6 +65,15 @@ import Testing
     func ownMachineIsForDevelopment(url: String) {
         #expect(strict.problem(with: url)?.contains("this machine") == true)
         #expect(lax.problem(with: url) == nil)
+    }
+
+    @Test func portsAreListed() {
+        for port in ["", ":80", ":443", ":8443"] { #expect(strict.problem(with: "https://example.org\(port)/") == nil) }
+        for port in [":22", ":25", ":8444", ":65535"] {
+            #expect(strict.problem(with: "https://example.org\(port)/")?.contains("allowed_ports") == true)
+        }
+        #expect(lax.problem(with: "https://example.org:8443/") != nil)
+        #expect(lax.problem(with: "http://127.0.0.1:22/") == nil)
     }
 
     @Test func lengthIsCountedInBytes() {

@@ -25,17 +25,17 @@ final class Latch: Sendable {
             state.nextID += 1
             return state.nextID
         }
-        let timer = Task.detached { [self] in
-            try await Task.sleep(for: limit)
-            state.withLock { $0.waiting.removeValue(forKey: id) }?.resume(returning: false)
-        }
-        defer { timer.cancel() }
         return await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
                 if !state.isOpen { state.waiting[id] = continuation }
                 return state.isOpen
             }
-            if isOpen { continuation.resume(returning: true) }
+            if isOpen { return continuation.resume(returning: true) }
+            // Only now, so that the time cannot be up before anybody waits. One that comes late meets nobody.
+            Task.detached { [self] in
+                try await Task.sleep(for: limit)
+                state.withLock { $0.waiting.removeValue(forKey: id) }?.resume(returning: false)
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ public struct RequestProblem: Error, Equatable, Sendable, CustomStringConvertibl
 /// Where a gRPC status carries `RequestProblems`: trailing metadata.
 public let problemsMetadataKey = "problems-bin"
 
-public struct RequestProblems: Equatable, Sendable {
+public struct RequestProblems: Error, Equatable, Sendable {
     public var problems: [RequestProblem]
     public init(_ problems: [RequestProblem]) { self.problems = problems }
 }

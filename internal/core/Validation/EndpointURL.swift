@@ -7,6 +7,8 @@ struct EndpointURL {
     static let maximumLength = 2048
 
     let allowsLoopback: Bool
+    /// Besides 80 and 443; on this machine, where that is allowed, any port is.
+    var allowedPorts: Set<UInt16> = []
 
     /// Why `text` is no endpoint; nil where it is one.
     func problem(with text: String) -> String? {
@@ -50,24 +52,25 @@ struct EndpointURL {
             host = authority[..<colon]
             port = authority[colon...]
         }
-        return problem(withPort: port) ?? problem(withHost: host)
+        guard let number = number(ofPort: port) else { return "has a port that is no number from 1 to 65535" }
+        return problem(withHost: host, port: number)
     }
 
-    /// `port` is empty or begins with what ought to be its colon.
-    private func problem(withPort port: ArraySlice<UInt8>) -> String? {
-        guard let first = port.first else { return nil }
+    /// nil where `port`, which is empty or begins with what ought to be its colon, is no port. One that is left out is as good as 443.
+    private func number(ofPort port: ArraySlice<UInt8>) -> UInt16? {
+        guard let first = port.first else { return 443 }
         let digits = port.dropFirst()
         guard first == UInt8(ascii: ":"), (1...5).contains(digits.count), digits.allSatisfy(\.isASCIIDigit),
-            let number = Int(String(decoding: digits, as: UTF8.self)), (1...65535).contains(number)
-        else { return "has a port that is no number from 1 to 65535" }
-        return nil
+            let number = UInt16(String(decoding: digits, as: UTF8.self)), number > 0
+        else { return nil }
+        return number
     }
 
-    private func problem(withHost host: ArraySlice<UInt8>) -> String? {
+    private func problem(withHost host: ArraySlice<UInt8>, port: UInt16) -> String? {
         guard !host.isEmpty else { return "has no host" }
         if host.first == UInt8(ascii: "[") {
             guard let address = IPv6Literal(host.dropFirst().dropLast()) else { return "has no valid IPv6 address" }
-            return problem(isLocal: address.isLocal)
+            return problem(isLocal: address.isLocal, port)
         }
         let labels = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         // What ends in a number is an address to every client (RFC 3986, WHATWG): so nothing but plain dotted decimals, or one text
@@ -76,13 +79,13 @@ struct EndpointURL {
             guard let address = IPv4Literal(labels) else {
                 return "has a host that is neither a name nor an IPv4 address"
             }
-            return problem(isLocal: address.isLocal)
+            return problem(isLocal: address.isLocal, port)
         }
         guard host.count <= 253, labels.allSatisfy(isLabel) else {
             return "has a host that is no name of letters, digits and hyphens separated by dots"
         }
         let name = String(decoding: host.map { $0 | 0x20 }, as: UTF8.self)
-        return problem(isLocal: name == "localhost" || name.hasSuffix(".localhost"))
+        return problem(isLocal: name == "localhost" || name.hasSuffix(".localhost"), port)
     }
 
     private func isLabel(_ label: ArraySlice<UInt8>) -> Bool {
@@ -92,8 +95,14 @@ struct EndpointURL {
         return label.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || $0 == hyphen || $0 == UInt8(ascii: "_") }
     }
 
-    private func problem(isLocal: Bool) -> String? {
-        isLocal && !allowsLoopback ? "points at this machine, which only the development profile allows" : nil
+    private func problem(isLocal: Bool, _ port: UInt16) -> String? {
+        guard !isLocal else {
+            return allowsLoopback ? nil : "points at this machine, which only the development profile allows"
+        }
+        guard port == 80 || port == 443 || allowedPorts.contains(port) else {
+            return "has port \(port), which is not 80, 443 or one of endpoints.allowed_ports"
+        }
+        return nil
     }
 
     // MARK: path?query

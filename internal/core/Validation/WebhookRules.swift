@@ -10,7 +10,13 @@ public struct WebhookRules: Sendable {
     /// Whether endpoints may be on this machine: the development profile.
     public var allowsLoopback: Bool
 
-    public init(allowsLoopback: Bool) { self.allowsLoopback = allowsLoopback }
+    /// Ports that URLs may have besides 80 and 443.
+    public var allowedPorts: Set<UInt16>
+
+    public init(allowsLoopback: Bool, allowedPorts: Set<UInt16> = []) {
+        self.allowsLoopback = allowsLoopback
+        self.allowedPorts = allowedPorts
+    }
 
     /// For a new webhook, which needs a URL and event types.
     public func problems(inNew fields: WebhookFields) -> [RequestProblem] {
@@ -25,7 +31,8 @@ public struct WebhookRules: Sendable {
     /// For a change: what is absent is not looked at.
     public func problems(in fields: WebhookFields) -> [RequestProblem] {
         var problems: [RequestProblem] = []
-        if let url = fields.url, let detail = EndpointURL(allowsLoopback: allowsLoopback).problem(with: url) {
+        let endpoint = EndpointURL(allowsLoopback: allowsLoopback, allowedPorts: allowedPorts)
+        if let url = fields.url, let detail = endpoint.problem(with: url) {
             // Without the value: query parameters are often credentials.
             problems.append(invalid("url", detail))
         }

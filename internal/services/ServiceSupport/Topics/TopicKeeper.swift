@@ -31,6 +31,17 @@ public struct TopicKeeper: Sendable {
     /// Returns when all topics are as they must be. While the cluster cannot be reached it is asked again, every second, until
     /// the task is cancelled. Throws `TopicError` where topics are wrong, `KafkaError` where the cluster refuses.
     public func ensure() async throws {
+        // A question to a cluster that is away blocks for as long as it may take: a cancelled caller does not wait for it.
+        let (results, inbox) = AsyncStream<Result<Void, any Error>>.makeStream(bufferingPolicy: .bufferingOldest(1))
+        let asking = Task {
+            do { inbox.yield(.success(try await ensureRepeatedly())) } catch { inbox.yield(.failure(error)) }
+        }
+        defer { asking.cancel() }
+        for await result in results { return try result.get() }
+        throw CancellationError()
+    }
+
+    private func ensureRepeatedly() async throws {
         let limiter = LogLimiter(every: .seconds(5))
         while true {
             do {
