@@ -178,7 +178,12 @@ let suites: [Target] = [
             "Logs", "LifeCycle", "Flags", "HTTPServing", "HTTPSending", "JSONScanning", "TestSupport",
         ]),
     tests("IngestionTests", ["Ingestion", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
-    tests("DispatchingTests", ["Dispatching", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
+    tests(
+        "DispatchingTests",
+        [
+            "Dispatching", "ServiceSupport", "Kafka", "Records", "HTTPServing", "HTTPSending", "StandardWebhooks",
+            "EventLoops", "Logs", "WireFormat", "webhook-dispatcher", "TestSupport",
+        ]),
     tests(
         "RegistryTests",
         [

@@ -1,0 +1,94 @@
+import EventLoops
+import HTTPServing
+import StandardWebhooks
+import Synchronization
+
+/// An endpoint that counts: how often each message came to each path.
+final class Receiver: Sendable {
+    struct Arrival: Hashable {
+        var path: String
+        var id: String
+    }
+
+    struct Request: Sendable {
+        var path: String
+        var headers: [(name: String, value: String)]
+        var body: [UInt8]
+
+        func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+    }
+
+    private struct State {
+        var counts: [Arrival: Int] = [:]
+        var requests: [Request] = []
+        var running = 0
+        var mostRunning = 0
+    }
+
+    private let state = Mutex(State())
+    private let server = Mutex<HTTPServer?>(nil)
+    let port: UInt16
+
+    /// - Parameters:
+    ///   - delayMs: before each answer.
+    ///   - status: by path.
+    init(
+        paths: [String], delayMs: UInt64 = 0, keeps: Int = 200,
+        status: @escaping @Sendable (String) -> Int = { _ in 204 }
+    ) async throws {
+        let box = Box()
+        let made = HTTPServer(HTTPServerConfiguration()) { loop in
+            paths.map { path in
+                DirectRoute("POST", path) { request, responder in
+                    let copy = request.copy()
+                    box.receiver.withLock { $0 }?.arrived(copy, keeps: keeps)
+                    let code = status(path)
+                    let answer = {
+                        box.receiver.withLock { $0 }?.answered()
+                        responder.answer(HTTPResponse(status: code, headers: code == 503 ? [("retry-after", "7")] : []))
+                    }
+                    if delayMs == 0 { answer() } else { loop.after(milliseconds: delayMs, answer) }
+                }
+            }
+        }
+        port = try await made.start()
+        server.withLock { $0 = made }
+        box.receiver.withLock { $0 = self }
+    }
+
+    private final class Box: Sendable {
+        let receiver = Mutex<Receiver?>(nil)
+    }
+
+    private func arrived(_ request: HTTPRequest, keeps: Int) {
+        state.withLock { state in
+            state.counts[Arrival(path: request.path, id: request.header("webhook-id") ?? ""), default: 0] += 1
+            state.running += 1
+            state.mostRunning = max(state.mostRunning, state.running)
+            if state.requests.count < keeps {
+                state.requests.append(Request(path: request.path, headers: request.headers, body: request.body))
+            }
+        }
+    }
+
+    private func answered() { state.withLock { $0.running -= 1 } }
+
+    func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
+    var distinct: Int { state.withLock { $0.counts.count } }
+    var total: Int { state.withLock { $0.counts.values.reduce(0, +) } }
+    /// Requests beyond the first for a message.
+    var repeats: Int { total - distinct }
+    var mostRunning: Int { state.withLock { $0.mostRunning } }
+    var requests: [Request] { state.withLock { $0.requests } }
+    func ids(at path: String) -> Set<String> {
+        state.withLock { Set($0.counts.keys.filter { $0.path == path }.map(\.id)) }
+    }
+
+    func stop() async {
+        let stopping = server.withLock { server in
+            defer { server = nil }
+            return server
+        }
+        await stopping?.stop(withinMilliseconds: 500)
+    }
+}
