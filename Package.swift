@@ -91,7 +91,7 @@ let services: [Target] = [
         "ServiceSupport",
         [
             "Records", "Routing", "WireFormat", "Settings", "Flags", "Logs", "Metrics", "LifeCycle", "HTTPServing",
-            "Kafka", "JSONScanning", "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations",
+            "Kafka", "JSONScanning", "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations", "Tokens",
         ]),
     service(
         "Ingestion",
@@ -114,8 +114,8 @@ let services: [Target] = [
     service(
         "Gateway",
         [
-            "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "Kafka", "HTTPServing", "HTTPSending",
-            "Tokens", "Cryptography", "WireFormat", "JSONScanning", "Logs", "Metrics", "LifeCycle", "Ingestion",
+            "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "HTTPServing", "HTTPSending", "Tokens",
+            "Cryptography", "WireFormat", "JSONScanning", "Logs", "Metrics", "LifeCycle", "Ingestion", "CLinux",
         ]),
     service(
         "Observing",
@@ -132,7 +132,7 @@ let services: [Target] = [
 ]
 
 let commands: [Target] = [
-    command("api-gateway", ["Gateway", "ServiceSupport"]),
+    command("api-gateway", ["Gateway", "ServiceSupport", "LifeCycle"]),
     command("webhook-registry", ["Registry", "ServiceSupport"]),
     command("event-ingestion", ["Ingestion", "ServiceSupport"]),
     command("webhook-dispatcher", ["Dispatching", "ServiceSupport"]),
@@ -192,7 +192,10 @@ let suites: [Target] = [
         ]),
     tests(
         "GatewayTests",
-        ["Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "TestSupport"]),
+        [
+            "Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "GRPC", "Cryptography",
+            "HTTPServing", "HTTPSending", "JSONScanning", "WireFormat", "Logs", "LifeCycle", "TestSupport",
+        ]),
     tests(
         "ObservingTests",
         [

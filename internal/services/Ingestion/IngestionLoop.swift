@@ -25,6 +25,7 @@ final class IngestionLoop {
     /// How long an event may wait for Kafka's acknowledgement; the producer of the event waits as long.
     private static let acknowledgementMs = 5_000
 
+    private let path: String
     private let metrics: IngestionMetrics
     private let access: EventAccess
     private var parser: EventParser
@@ -38,9 +39,10 @@ final class IngestionLoop {
     private var nextToken: UInt64 = 0
 
     init(
-        _ context: ServiceContext, metrics: IngestionMetrics, access: EventAccess, health: ReadinessFlag,
+        _ context: ServiceContext, path: String, metrics: IngestionMetrics, access: EventAccess, health: ReadinessFlag,
         loop: EventLoop
     ) throws {
+        self.path = path
         self.metrics = metrics
         self.access = access
         let configuration = context.configuration
@@ -72,7 +74,7 @@ final class IngestionLoop {
     }
 
     var routes: [DirectRoute] {
-        [DirectRoute("POST", "/events") { [self] request, responder in take(request, responder) }]
+        [DirectRoute("POST", path) { [self] request, responder in take(request, responder) }]
     }
 
     // MARK: One event
