@@ -10,7 +10,7 @@ import Testing
 import WireFormat
 
 /// What the calls do, against a real database.
-@Suite(.timeLimit(.minutes(3))) struct ChangeTests {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct ChangeTests {
     @Test func aWebhookIsCreatedReadChangedAndDeleted() async throws {
         try await withRegistry { fixture, registry in
             let client = registry.client

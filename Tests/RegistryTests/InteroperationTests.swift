@@ -1,3 +1,4 @@
+import GRPC
 import Records
 import ServiceSupport
 import Settings
@@ -49,5 +50,31 @@ struct InteroperationTests {
                 script, [Python.checkout + "/proto", "\(port)", RegistryFixture.token])
             #expect(output == "passed\n")
         }
+    }
+}
+
+/// The gRPC port with certificates.
+@Suite(.timeLimit(.minutes(1))) struct MutualTLSTests {
+    @Test func whoShowsNoCertificateIsRefused() async throws {
+        let directory = try temporaryDirectory("registry-tls")
+        defer { removeDirectory(directory) }
+        let made = try await TestIdentities.make(in: directory)
+        let fixture = try await RegistryFixture()
+        let identity = GRPCIdentity(
+            roots: made.authority.certificate, certificate: made.client.certificate, privateKey: made.client.key)
+        let registry = try await fixture.start(
+            [
+                "MARTLET_REGISTRY_TLS_ENABLED": "true", "MARTLET_REGISTRY_TLS_CA": made.authority.certificatePath,
+                "MARTLET_REGISTRY_TLS_CERTIFICATE": made.server.certificatePath,
+                "MARTLET_REGISTRY_TLS_KEY": made.server.keyPath,
+            ], identity: identity)
+        let created = try await registry.client.create()
+        #expect(created.webhook.version == 1)
+        let port = registry.context.configuration.registry.listenGRPC.port
+        let nameless = RegistryClient(port: port, identity: GRPCIdentity(roots: made.authority.certificate))
+        #expect(await refusal { _ = try await nameless.list() }.code == .unavailable)
+        await nameless.close()
+        try await registry.stop()
+        await fixture.close()
     }
 }

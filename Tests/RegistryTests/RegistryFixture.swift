@@ -35,6 +35,7 @@ final class RegistryFixture: Sendable {
         configuration.user = self.server.user
         configuration.password = self.server.password
         configuration.database = database
+        configuration.maximumConnections = 2
         pool = try PostgresPool(configuration)
         try await SchemaMigrations.of("registry").migrate(pool)
         if let mock = self.kafka.mock {
@@ -53,13 +54,15 @@ final class RegistryFixture: Sendable {
             "MARTLET_KAFKA_LOG_ID": kafka.kind == .inMemory ? "memory" : "",
             "MARTLET_POSTGRES_HOST": server.host, "MARTLET_POSTGRES_PORT": "\(server.port)",
             "MARTLET_POSTGRES_USER": server.user, "MARTLET_POSTGRES_PASSWORD": server.password,
-            "MARTLET_POSTGRES_DATABASE": database,
+            "MARTLET_POSTGRES_DATABASE": database, "MARTLET_POSTGRES_MAX_CONNECTIONS": "4",
             "MARTLET_REGISTRY_LISTEN": "127.0.0.1:\(http)", "MARTLET_REGISTRY_LISTEN_GRPC": "127.0.0.1:\(grpc)",
         ]
     }
 
     /// Starts a registry in this process and waits until it serves; unless another one leads, until it has compared the topic too.
-    func start(_ change: [String: String] = [:], leads: Bool = true) async throws -> RunningRegistry {
+    func start(
+        _ change: [String: String] = [:], leads: Bool = true, identity: GRPCIdentity? = nil
+    ) async throws -> RunningRegistry {
         let (grpc, http) = (freePort(), freePort())
         let settings = environment(grpc: grpc, http: http).merging(change) { _, new in new }
         let configuration = try Configuration.load(environment: settings)
@@ -69,7 +72,8 @@ final class RegistryFixture: Sendable {
             metrics: MetricsRegistry())
         let group = ServiceGroup(services: try Registry.services(context), logger: context.logger)
         let running = RunningRegistry(
-            client: RegistryClient(port: grpc), context: context, group: group, task: Task { try await group.run() })
+            client: RegistryClient(port: grpc, identity: identity), context: context, group: group,
+            task: Task { try await group.run() })
         let isUp = await eventually(within: .seconds(60)) {
             let isServing = await running.client.isServing
             return isServing && (!leads || running.metric(RunningRegistry.comparisons) == 1)
@@ -150,8 +154,9 @@ final class RegistryClient: Sendable {
     private let client: GRPCClient
     private let token: String
 
-    init(port: UInt16, token: String = RegistryFixture.token) {
+    init(port: UInt16, token: String = RegistryFixture.token, identity: GRPCIdentity? = nil) {
         var configuration = GRPCClient.Configuration(target: "127.0.0.1:\(port)")
+        configuration.identity = identity
         configuration.timeout = .seconds(12)
         client = GRPCClient(configuration)
         self.token = token

@@ -10,7 +10,7 @@ import Testing
 import WireFormat
 
 /// From the outbox to topic `webhooks`, whatever breaks on the way.
-@Suite(.timeLimit(.minutes(5))) struct RelayTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct RelayTests {
     @Test(arguments: KafkaBroker.available) func changesArriveInOrder(kind: KafkaBroker.Kind) async throws {
         try await withRegistry(kafka: try await .shared(kind)) { fixture, registry in
             let client = registry.client
@@ -136,6 +136,43 @@ import WireFormat
         let status = try await child.exit()
         #expect(status == 0, "\(child.output)\(child.errors)")
         #expect(.now - started < .seconds(10))
+        await client.close()
+        await fixture.close()
+    }
+
+    @Test func aStopUnderLoadLosesNothingThatWasAnswered() async throws {
+        let fixture = try await RegistryFixture()
+        let (child, client) = try await startProcess(fixture)
+        let load = (0..<8).map { _ in
+            Task {
+                var answered: [String] = []
+                while true {
+                    do {
+                        answered.append(try await client.create().webhook.id)
+                    } catch {
+                        let status = try #require(error as? GRPCStatus)
+                        #expect(status.code == .unavailable, "\(status)")
+                        return answered
+                    }
+                }
+            }
+        }
+        #expect(
+            await eventually(within: .seconds(60)) { ((try? await fixture.count("registry.webhooks")) ?? 0) > 50 })
+        child.signal(SIGTERM)
+        var answered: Set<String> = []
+        for task in load { answered.formUnion(try await task.value) }
+        let status = try await child.exit()
+        #expect(status == 0, "\(child.output)\(child.errors)")
+        let stored = try await fixture.pool.query("SELECT id FROM registry.webhooks").map {
+            try $0.decode("id", as: String.self)
+        }
+        #expect(answered.subtracting(stored).isEmpty)
+        let second = try await fixture.start()
+        #expect(await eventually { (try? await fixture.count("registry.outbox")) == 0 })
+        let published = try await fixture.records()
+        #expect(Set(stored).subtracting(published.keys).isEmpty && published.count == stored.count)
+        try await second.stop()
         await client.close()
         await fixture.close()
     }

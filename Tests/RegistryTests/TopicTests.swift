@@ -7,7 +7,7 @@ import Testing
 import WireFormat
 
 /// Topic `webhooks` put right, and topic `signals` heeded.
-@Suite(.timeLimit(.minutes(5))) struct TopicTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct TopicTests {
     @Test(arguments: KafkaBroker.available) func theTopicIsPutRightAtStart(kind: KafkaBroker.Kind) async throws {
         let fixture = try await RegistryFixture(kafka: try await .shared(kind))
         let first = try await fixture.start()

@@ -17,6 +17,8 @@ final class Database: Service {
         var configuration = context.configuration.postgres.pool(context.name)
         // While the database is away callers shall hear so soon, and try again.
         configuration.acquireTimeoutMilliseconds = 2_000
+        // One listens and one holds the relay's lock, for as long as the process lives.
+        configuration.maximumConnections += 2
         pool = try PostgresPool(configuration) { [logger] event in
             switch event {
             case .connected: break

@@ -29,6 +29,7 @@ final class OutboxRelay: Service {
     private static let acknowledgementTimeoutMs = 4_000
 
     private let store: WebhookStore
+    private let published: PublishedRecords
     private let topics: TopicKeeper
     private let topic: String
     private let kafka: KafkaSettings
@@ -39,8 +40,11 @@ final class OutboxRelay: Service {
     private let wakeup = Wakeup()
     private let producer = Mutex<AsyncProducer?>(nil)
 
-    init(_ context: ServiceContext, store: WebhookStore, metrics: RegistryMetrics) throws {
+    init(
+        _ context: ServiceContext, store: WebhookStore, published: PublishedRecords, metrics: RegistryMetrics
+    ) throws {
         self.store = store
+        self.published = published
         self.metrics = metrics
         logger = context.logger
         kafka = context.configuration.kafka
@@ -119,6 +123,8 @@ final class OutboxRelay: Service {
         while !rest.isEmpty {
             let wave = Self.wave(rest)
             let (acknowledged, error) = await publish(wave, producer)
+            // Whoever waits in this process need not wait for the database to tell.
+            published.published(acknowledged)
             if !acknowledged.isEmpty { try await Outbox.remove(acknowledged, session) }
             metrics.published.increment(by: acknowledged.count)
             if let error {

@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// Who waits for which outbox record to be published. Hears of them through the database's notifications, so it does not matter which
-/// process publishes.
+/// Who waits for which outbox record to be published: by this process's relay, or by another's, of which the database's notifications
+/// tell.
 final class PublishedRecords: Sendable {
     private struct State {
         /// A record may be published before its change's transaction has been answered: so the latest are remembered.

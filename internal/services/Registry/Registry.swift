@@ -20,8 +20,8 @@ public enum Registry {
         let metrics = RegistryMetrics(context.metrics)
         let database = try Database(context)
         let store = WebhookStore(pool: database.pool, limit: configuration.registry.maxWebhooksPerTenant)
-        let relay = try OutboxRelay(context, store: store, metrics: metrics)
         let published = PublishedRecords()
+        let relay = try OutboxRelay(context, store: store, published: published, metrics: metrics)
         let handlers = RegistryHandlers(
             store: store, published: published, sealer: try SecretSealer(configuration.sealing),
             rules: WebhookRules(
