@@ -127,7 +127,7 @@ let services: [Target] = [
         "Supervising",
         [
             "ServiceSupport", "Records", "Kafka", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux",
+            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags",
         ]),
 ]
 
@@ -137,7 +137,7 @@ let commands: [Target] = [
     command("event-ingestion", ["Ingestion", "ServiceSupport"]),
     command("webhook-dispatcher", ["Dispatching", "ServiceSupport"]),
     command("observability", ["Observing", "ServiceSupport", "LifeCycle"]),
-    command("martlet", ["Supervising", "ServiceSupport", "Flags", "Settings", "Logs"]),
+    command("martlet", ["Supervising", "LifeCycle", "Flags"]),
 ]
 
 let suites: [Target] = [

@@ -1,3 +1,10 @@
+import Flags
+import LifeCycle
+import Supervising
+
 @main struct Main {
-    static func main() {}
+    static func main() {
+        let words = Array(CommandLine.arguments.dropFirst())
+        MainThread.run { await MartletCommand.execute(words) }
+    }
 }

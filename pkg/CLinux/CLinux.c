@@ -2,8 +2,10 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -81,3 +83,17 @@ int clinux_next_signal(int descriptor) {
 int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
     return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path) == 0 ? 0 : errno;
+}
+
+int clinux_remove_tree(const char *path) {
+    int result = nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS);
+    return result >= 0 ? result : errno;
+}
+
+int clinux_spawn_setsid(void) { return POSIX_SPAWN_SETSID; }

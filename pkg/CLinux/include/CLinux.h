@@ -42,6 +42,12 @@ int clinux_signal_descriptor(const int *signals, int count);
 /// The next signal that is waiting at a descriptor made by clinux_signal_descriptor, or 0.
 int clinux_next_signal(int descriptor);
 
+/// The flag of posix_spawnattr_setflags that gives the child a session of its own.
+int clinux_spawn_setsid(void);
+
+/// Removes a directory and everything in it; links are not followed. Returns 0, or an errno.
+int clinux_remove_tree(const char *path);
+
 /// Has the child close every descriptor from `first` on, so that it inherits nothing by accident. Returns 0, or an errno.
 int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 

@@ -1,0 +1,116 @@
+internal import Flags
+internal import Glibc
+internal import LifeCycle
+internal import Logs
+
+/// How `--ports` is given.
+enum PortChoice: String, ExpressibleByArgument, CaseIterable {
+    case standard, auto
+}
+
+struct UpCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up", abstract: "Start everything on loopback.",
+        discussion: """
+            Starts PostgreSQL and Redis from the system's packages with data of their own, Kafka (the cluster that the configuration \
+            names, else the distribution in KAFKA_HOME, else librdkafka's in-memory broker), applies the migrations and starts the \
+            services. Stays in the foreground until Ctrl-C, or goes on behind you with --detach.
+            """)
+
+    @Flag(help: "Return when everything is ready; `martlet down` ends it.") var detach = false
+    @Flag(help: "Deliver an event to a receiver and show it.") var demo = false
+    @Flag(help: "Stop everything after the demo.") var exit = false
+    @Option(valueName: "standard|auto", help: "auto: any free ports, for a second system.") var ports = PortChoice
+        .standard
+    @Flag(help: "Print what is running as JSON.") var json = false
+    @OptionGroup var system: SystemOptions
+
+    func validate() throws {
+        if exit, detach { throw ValidationError("--exit stops everything and --detach leaves it running: choose one") }
+    }
+
+    func run() async throws {
+        LoggingSystem.bootstrap(LogOutput(service: "martlet", level: .critical, descriptor: 2))
+        try await UpRun(
+            state: system.local, detaches: detach, runsDemo: demo, endsAfterwards: exit, ports: ports, json: json
+        ).run()
+    }
+}
+
+/// What `up` does.
+struct UpRun: Sendable {
+    let state: LocalState
+    let detaches: Bool
+    let runsDemo: Bool
+    let endsAfterwards: Bool
+    let ports: PortChoice
+    let json: Bool
+
+    func run() async throws {
+        if let running = state.running() {
+            say("Martlet is up already (process \(running.pid)).")
+            try await finish(running)
+        } else if DetachedSupervisor.isThisProcess {
+            try await supervise { running in try DetachedSupervisor.becomeSilent(state, running) }
+        } else if detaches {
+            say("Starting Martlet in \(state.directory)")
+            try await finish(try await DetachedSupervisor.launch(state, arguments: supervisorWords))
+        } else {
+            say("Starting Martlet in \(state.directory)")
+            try await supervise { running in try await finish(running) }
+        }
+    }
+
+    private var supervisorWords: [String] {
+        ["up", "--state", state.directory, "--ports", ports.rawValue]
+    }
+
+    private func say(_ line: String) { json ? CommandOutput.standard.note(line) : CommandOutput.standard.result(line) }
+
+    /// Starts everything in this process and keeps it until a signal, or with --exit until `ready` has returned.
+    private func supervise(ready: @escaping @Sendable (LocalState.Running) async throws -> Void)
+        async throws
+    {
+        let chosen = ports == .auto ? try LocalPorts.automatic() : LocalPorts()
+        let system = LocalSystem(state, ports: chosen, executables: Files.executableDirectory) { line in
+            say(line)
+        }
+        let outcome = Outcome()
+        let group = GroupBox()
+        let service = ClosureService(name: "local system") {
+            do {
+                try await cancelWhenGracefulShutdown {
+                    try await system.start()
+                    guard let running = state.running() else { throw SupervisionError("the state file is gone") }
+                    try await ready(running)
+                }
+                if endsAfterwards { group.stop() }
+            } catch is CancellationError {
+                // Stopped while starting: what has been started is stopped below.
+            } catch {
+                outcome.failed(error)
+                group.stop()
+            }
+            await gracefulShutdown()
+            await system.stop()
+        }
+        let made = ServiceGroup(services: [service], stopsWithin: .seconds(120), logger: Logger(label: "martlet"))
+        group.set(made)
+        try await made.run()
+        if let error = outcome.error { throw error }
+        if !DetachedSupervisor.isThisProcess { say("Martlet has stopped.") }
+    }
+
+    /// The demo, where it was asked for, and what is running.
+    private func finish(_ running: LocalState.Running) async throws {
+        if runsDemo {
+            var options = DemoOptions()
+            options.gatewayURL = "http://127.0.0.1:\(running.ports.gateway)"
+            options.ingestionURL = "http://127.0.0.1:\(running.ports.ingestion)"
+            options.json = json
+            _ = try await runDemo(options)
+        }
+        let summary = Summary(running: running, state: state)
+        CommandOutput.standard.result(json ? summary.json : summary.text)
+    }
+}

@@ -1,0 +1,62 @@
+internal import Glibc
+internal import JSONScanning
+
+/// One local system's folder, and what it says about the system while that runs.
+public struct LocalState: Sendable {
+    /// Absolute.
+    public let directory: String
+
+    public init(_ path: String?) { directory = Files.absolute(path ?? ".martlet") }
+
+    var logs: String { "\(directory)/logs" }
+    private var file: String { "\(directory)/state.json" }
+    func log(_ name: String) -> String { "\(logs)/\(name).log" }
+
+    /// A system that runs.
+    struct Running: Equatable, Sendable {
+        var pid: Int32
+        var ports: LocalPorts
+        /// `cluster`, `real` or `memory`.
+        var kafka: String
+        var brokers: String
+        var logID: String
+    }
+
+    /// The system that runs here; nil where none does (what a killed one left behind is ignored).
+    func running() -> Running? {
+        guard let text = Files.read(file), let value = JSONValue(answer: Array(text.utf8)),
+            let pid = value["pid"]?.integer.map(Int32.init), isOurs(pid)
+        else { return nil }
+        var ports = LocalPorts()
+        for (name, path) in LocalPorts.all {
+            if let port = value["ports"]?[name]?.integer { ports[keyPath: path] = UInt16(clamping: port) }
+        }
+        return Running(
+            pid: pid, ports: ports, kafka: value["kafka"]?.text ?? "", brokers: value["brokers"]?.text ?? "",
+            logID: value["log_id"]?.text ?? "")
+    }
+
+    /// A pid may have been given to another process since.
+    private func isOurs(_ pid: Int32) -> Bool {
+        guard let words = Files.read("/proc/\(pid)/cmdline") else { return false }
+        return words.split(separator: "\0").first?.hasSuffix("martlet") == true
+    }
+
+    func write(_ running: Running) throws(SupervisionError) {
+        let text = jsonLine { writer in
+            writer.object { writer in
+                writer.member("pid", running.pid)
+                writer.member("kafka", running.kafka)
+                writer.member("brokers", running.brokers)
+                writer.member("log_id", running.logID)
+                writer.key("ports")
+                writer.object { writer in
+                    for (name, path) in LocalPorts.all { writer.member(name, running.ports[keyPath: path]) }
+                }
+            }
+        }
+        try Files.write(text + "\n", to: file)
+    }
+
+    func forget() { Files.remove(file) }
+}
