@@ -13,7 +13,7 @@ struct ChildProgram: Sendable {
     var log: String
     /// Another user to run as, where the supervisor is root.
     var user: String?
-    /// What asks it to stop; what it gets when the supervisor dies, too.
+    /// What asks it to stop, SIGTERM or SIGINT; what it gets when the supervisor dies, too.
     var stopSignal: Int32 = SIGTERM
 }
 
@@ -95,7 +95,7 @@ final class Child: Sendable {
     }
 
     private static func words(_ program: ChildProgram) -> [String] {
-        var words = ["setpriv", "--pdeathsig", "\(program.stopSignal)"]
+        var words = ["setpriv", "--pdeathsig", program.stopSignal == SIGINT ? "INT" : "TERM"]
         if let user = program.user, getuid() == 0 { words += ["--reuid", user, "--regid", user, "--init-groups"] }
         return words + ["env"] + program.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             + [program.executable] + program.arguments
