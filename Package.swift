@@ -115,7 +115,8 @@ let services: [Target] = [
         "Gateway",
         [
             "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "HTTPServing", "HTTPSending", "Tokens",
-            "Cryptography", "WireFormat", "JSONScanning", "Logs", "Metrics", "LifeCycle", "Ingestion", "CLinux",
+            "Cryptography", "WireFormat", "JSONScanning", "Logs", "Metrics", "LifeCycle", "Ingestion", "Settings",
+            "CLinux",
         ]),
     service(
         "Observing",
@@ -194,7 +195,8 @@ let suites: [Target] = [
         "GatewayTests",
         [
             "Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "GRPC", "Cryptography",
-            "HTTPServing", "HTTPSending", "JSONScanning", "WireFormat", "Logs", "LifeCycle", "TestSupport",
+            "HTTPServing", "HTTPSending", "JSONScanning", "WireFormat", "Logs", "LifeCycle", "CLinux", "TestSupport",
+            "api-gateway",
         ]),
     tests(
         "ObservingTests",

@@ -4,6 +4,10 @@
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
+static const char gateway_0001[] = {
+#embed "gateway/0001_users.sql"
+};
+
 static const char observability_0001[] = {
 #embed "observability/0001_history.sql"
 };
@@ -15,6 +19,7 @@ static const char registry_0001[] = {
 #define MIGRATION(schema, name, text) {schema, name, text, sizeof text}
 
 static const struct cmigrations_migration migrations[] = {
+    MIGRATION("gateway", "0001_users", gateway_0001),
     MIGRATION("observability", "0001_history", observability_0001),
     MIGRATION("registry", "0001_webhooks", registry_0001),
     {NULL, NULL, NULL, 0},
