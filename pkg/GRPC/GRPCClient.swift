@@ -195,7 +195,8 @@ public final class GRPCClient: Sendable {
             ("grpc.service_config_disable_resolution", 1),
             // A client of its own: not the backoff of another one with the same target.
             ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            // Despite its name, how long one attempt to connect may take: a busy machine's handshake needs more than moments.
+            ("grpc.min_reconnect_backoff_ms", 3_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.dns_min_time_between_resolutions_ms", 1_000),
