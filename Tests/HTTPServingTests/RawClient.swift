@@ -1,8 +1,12 @@
 import Glibc
 
-/// A TCP client that sends exactly what it is told, for what no HTTP client would send.
+/// A TCP client that sends exactly what it is told, for what no HTTP client would send. Waiting does not block the thread: the handlers
+/// under test run on the same pool.
 final class RawClient {
+    private static let patience = Duration.seconds(10)
     private let descriptor: Int32
+    /// What came behind the response that was asked for.
+    private var received: [UInt8] = []
 
     init(port: UInt16) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -19,14 +23,13 @@ final class RawClient {
             close(descriptor)
             throw RefusedConnection()
         }
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     struct RefusedConnection: Error {}
 
     deinit { close(descriptor) }
 
+    /// False where the connection is gone.
     @discardableResult
     func write(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
@@ -41,42 +44,70 @@ final class RawClient {
         return true
     }
 
-    /// One response: its head and as much body as its content length says. Empty when the peer closed or ten seconds passed.
-    func response() -> String {
-        var text = ""
+    /// One response: its head and as much body as its content length says. Where the peer closes, or ten seconds pass, what came.
+    func response() async -> String {
         while true {
-            if let end = text.range(of: "\r\n\r\n") {
-                let length = text[..<end.lowerBound].lowercased().split(separator: "\r\n")
-                    .first { $0.hasPrefix("content-length:") }?.split(separator: ":").last
-                let expected = length.flatMap { Int($0.drop { $0 == " " }) } ?? 0
-                if text[end.upperBound...].utf8.count >= expected { return text }
-            }
-            guard let more = read(), !more.isEmpty else { return text }
-            text += more
+            if let response = takeResponse() { return response }
+            guard let more = await read() else { return takeAll() }
+            received += more
         }
     }
 
-    /// nil when the peer closed.
-    private func read() -> String? {
-        var buffer = [UInt8](repeating: 0, count: 4_096)
-        let count = recv(descriptor, &buffer, buffer.count, 0)
-        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    /// The same for threads of their own.
+    func blockingResponse() -> String {
+        while true {
+            if let response = takeResponse() { return response }
+            guard let more = receive(flags: 0), !more.isEmpty else { return takeAll() }
+            received += more
+        }
     }
 
-    /// Whether the peer has closed, waiting for it.
-    func isClosedByPeer() -> Bool { read() == nil }
-}
+    private func takeResponse() -> String? {
+        guard let headEnd = received.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound else { return nil }
+        let length = String(decoding: received[..<headEnd], as: UTF8.self).lowercased().split(separator: "\r\n")
+            .first { $0.hasPrefix("content-length:") }?.split(separator: ":").last
+        let end = headEnd + (length.flatMap { Int($0.drop { $0 == " " }) } ?? 0)
+        guard received.count >= end else { return nil }
+        defer { received.removeFirst(end) }
+        return String(decoding: received[..<end], as: UTF8.self)
+    }
 
-extension String {
-    fileprivate func range(of needle: String) -> Range<Index>? {
-        let pattern = Array(needle.utf8)
-        let bytes = Array(utf8)
-        guard bytes.count >= pattern.count else { return nil }
-        for start in 0...(bytes.count - pattern.count)
-        where bytes[start..<(start + pattern.count)].elementsEqual(pattern) {
-            let lower = utf8.index(utf8.startIndex, offsetBy: start)
-            return lower..<utf8.index(lower, offsetBy: pattern.count)
+    private func takeAll() -> String {
+        defer { received = [] }
+        return String(decoding: received, as: UTF8.self)
+    }
+
+    /// All that comes until the peer closes.
+    func everything() async -> String {
+        while let more = await read() { received += more }
+        return takeAll()
+    }
+
+    /// nil when the peer closed, or too much time passed.
+    private func read() async -> [UInt8]? {
+        let deadline = ContinuousClock.now + Self.patience
+        while ContinuousClock.now < deadline {
+            if let bytes = receive(flags: Int32(MSG_DONTWAIT)) { return bytes.isEmpty ? nil : bytes }
+            try? await Task.sleep(for: .milliseconds(1))
         }
         return nil
     }
+
+    /// Empty when the peer closed, nil when nothing has come.
+    private func receive(flags: Int32) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &buffer, buffer.count, flags)
+        if count < 0, errno == EAGAIN { return nil }
+        return Array(buffer.prefix(max(0, count)))
+    }
+
+    /// Ends the connection with a reset, as a client that crashed does.
+    func reset() {
+        var immediately = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &immediately, socklen_t(MemoryLayout<linger>.size))
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
+    /// Whether the peer has closed, waiting for it.
+    func isClosedByPeer() async -> Bool { await read() == nil }
 }

@@ -30,12 +30,10 @@ func raw(_ text: chttp_text) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(
 func string(_ text: chttp_text) -> String { String(decoding: raw(text), as: UTF8.self) }
 
 func findHeader(_ token: OpaquePointer, _ name: StaticString) -> UnsafeRawBufferPointer? {
-    let wanted = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-    for index in 0..<chttp_request_header_count(token) {
-        let header = chttp_request_header(token, index)
-        if header.name.count == wanted.count, raw(header.name).elementsEqual(wanted) { return raw(header.value) }
+    let value = name.withUTF8Buffer { name in
+        name.withMemoryRebound(to: CChar.self) { chttp_request_find_header(token, $0.baseAddress, $0.count) }
     }
-    return nil
+    return value.bytes == nil ? nil : raw(value)
 }
 
 func peerAddress(_ token: OpaquePointer) -> String {

@@ -93,7 +93,7 @@ private func hexValue(_ byte: UInt8) -> UInt8? {
 }
 
 /// The reason phrase of a status (RFC 9110).
-func reasonPhrase(_ status: Int) -> String {
+func reasonPhrase(_ status: Int) -> StaticString {
     switch status {
     case 200: "OK"
     case 201: "Created"
@@ -118,6 +118,6 @@ func reasonPhrase(_ status: Int) -> String {
     case 502: "Bad Gateway"
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"
-    default: "Status \(status)"
+    default: "Other"
     }
 }

@@ -28,7 +28,7 @@ public struct HTTPProblem: Error, Equatable, Sendable {
     }
 
     private var body: [UInt8] {
-        var text = "{\"type\":\"about:blank\",\"title\":\(quoted(reasonPhrase(status))),\"status\":\(status)"
+        var text = "{\"type\":\"about:blank\",\"title\":\(quoted("\(reasonPhrase(status))")),\"status\":\(status)"
         text += ",\"code\":\(quoted(code)),\"detail\":\(quoted(detail))"
         if let field { text += ",\"field\":\(quoted(field))" }
         return Array((text + "}\n").utf8)

@@ -12,6 +12,8 @@ public final class HTTPResponder {
     private let route: String
     private let startedAt: UInt64
     private let onResponse: HTTPServer.ResponseObserver
+    /// Answers where a handler takes too long.
+    var deadline: TimerID?
 
     init(
         _ token: OpaquePointer, requestID: String, method: String, route: String, loop: EventLoop,
@@ -31,43 +33,67 @@ public final class HTTPResponder {
 
     /// Answers with the request id added. A second answer is ignored.
     public func answer(_ response: HTTPResponse) {
-        guard let token else { return }
-        self.token = nil
-        onResponse(method, route, response.status, EventLoop.monotonicNanoseconds() - startedAt)
-        var packed = PackedHeaders()
-        for header in response.headers { packed.append(header.name, header.value) }
-        packed.append("x-request-id", requestID)
-        packed.withHeaders { headers in
-            response.body.withUnsafeBytes { body in
-                chttp_answer(
-                    token, Int32(response.status), reasonPhrase(response.status), headers.baseAddress, headers.count,
-                    chttp_text(bytes: body.assumingMemoryBound(to: CChar.self).baseAddress, count: body.count), 0)
-            }
-        }
+        response.body.withUnsafeBytes { send(response.status, response.headers, $0) }
     }
 
     public func answer(_ problem: HTTPProblem) { answer(problem.response) }
+
+    /// Answers with `body`, which is copied, as it is.
+    public func answer(status: Int, contentType: String, _ body: UnsafeRawBufferPointer) {
+        send(status, CollectionOfOne((name: "content-type", value: contentType)), body)
+    }
+
+    private func send(
+        _ status: Int, _ headers: some Collection<(name: String, value: String)>, _ body: UnsafeRawBufferPointer
+    ) {
+        guard let token else { return }
+        self.token = nil
+        if let deadline { loop.cancel(deadline) }
+        onResponse(method, route, status, EventLoop.monotonicNanoseconds() - startedAt)
+        var packed = PackedHeaders()
+        for header in headers { packed.append(header.name, header.value) }
+        packed.append("x-request-id", requestID)
+        packed.withHeaders { headers in
+            chttp_answer(
+                token, Int32(status), reasonPhrase(status).constantText, headers.baseAddress, headers.count,
+                chttp_text(bytes: body.assumingMemoryBound(to: CChar.self).baseAddress, count: body.count))
+        }
+    }
+}
+
+extension StaticString {
+    /// The text of a literal, which ends with a NUL and lives for ever.
+    fileprivate var constantText: UnsafePointer<CChar> {
+        UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)
+    }
 }
 
 /// Header names and values in one buffer, for the length of a call.
 private struct PackedHeaders {
-    private var bytes: [CChar] = []
+    private var bytes: [UInt8] = []
     private var lengths: [(name: Int, value: Int)] = []
+
+    init() {
+        bytes.reserveCapacity(128)
+        lengths.reserveCapacity(4)
+    }
 
     /// A name or value that would end its line is left out.
     mutating func append(_ name: String, _ value: String) {
-        guard !name.utf8.contains(where: Self.breaksLine), !value.utf8.contains(where: Self.breaksLine) else { return }
-        bytes.append(contentsOf: name.utf8.lazy.map { CChar(bitPattern: $0) })
-        bytes.append(contentsOf: value.utf8.lazy.map { CChar(bitPattern: $0) })
+        guard !Self.breaksLine(name), !Self.breaksLine(value) else { return }
+        bytes.append(contentsOf: name.utf8)
+        bytes.append(contentsOf: value.utf8)
         lengths.append((name.utf8.count, value.utf8.count))
     }
 
-    private static func breaksLine(_ byte: UInt8) -> Bool { byte == 0 || byte == 10 || byte == 13 }
+    private static func breaksLine(_ text: String) -> Bool {
+        text.utf8.contains { $0 == 0 || $0 == 10 || $0 == 13 }
+    }
 
     func withHeaders(_ body: (UnsafeBufferPointer<chttp_header>) -> Void) {
-        bytes.withUnsafeBufferPointer { bytes in
+        bytes.withUnsafeBytes { bytes in
             withUnsafeTemporaryAllocation(of: chttp_header.self, capacity: lengths.count) { headers in
-                var next = bytes.baseAddress
+                var next = bytes.assumingMemoryBound(to: CChar.self).baseAddress
                 for (index, length) in lengths.enumerated() {
                     let value = next.map { $0 + length.name }
                     headers[index] = chttp_header(

@@ -11,11 +11,13 @@ public struct HTTPServerConfiguration: Sendable {
     public var port: UInt16
     /// Threads, each with an event loop and its own direct handlers.
     public var loops = 1
+    /// Larger ones are refused with a problem document, much larger ones (a mebibyte more) in plain text.
     public var maximumBodyBytes = 1 << 20
     /// A whole request, headers and body; an idle connection is closed after the same time.
     public var requestTimeoutMilliseconds: UInt64 = 30_000
     /// How long an async handler may take before the request is answered with 504.
     public var handlerTimeoutMilliseconds: UInt64 = 30_000
+    /// Of all loops together; further ones are closed at once.
     public var maximumConnections = 10_000
 
     public init(host: String = "127.0.0.1", port: UInt16 = 0) {
@@ -34,8 +36,8 @@ public struct HTTPServerError: Error, CustomStringConvertible {
 /// Each thread runs h2o's loop with an `EventLoop` nested in it, so a direct handler may own Kafka producers and connections that live on
 /// that `EventLoop`, without locks. `EventLoop.now` is as old as the loop's last turn there; use `monotonicNanoseconds`.
 ///
-/// h2o itself accepts folded header lines, a bare LF, and of two `Content-Length`s (or one beside `Transfer-Encoding`) uses one: a proxy in
-/// front must normalise those. HTTP/2 is not served.
+/// Refused besides what h2o refuses: requests without `Host`, with more than one idea of the body's length, with folded headers. A bare LF
+/// ends a line like CR LF. HEAD is answered by the route for GET. HTTP/2 and TLS are not served.
 public final class HTTPServer: Sendable {
     public typealias ResponseObserver =
         @Sendable (_ method: String, _ route: String, _ status: Int, _ nanoseconds: UInt64) -> Void
@@ -91,13 +93,15 @@ public final class HTTPServer: Sendable {
         }
     }
 
-    /// Accepts no more connections, answers what is under way (closing each connection with its answer), and returns when everything is
-    /// answered or the time is up.
+    /// Accepts no more connections, answers every request that was received (closing each connection with its last answer), and
+    /// returns when the threads have ended: when everything is answered, or half a second after the time is up.
     public func stop(withinMilliseconds limit: UInt64 = 8_000) async {
         let loops = running.withLock { running in
             defer { running = [] }
             return running
         }
-        for loop in loops { await loop.stop(withinMilliseconds: limit) }
+        await withDiscardingTaskGroup { group in
+            for loop in loops { group.addTask { await loop.stop(withinMilliseconds: limit) } }
+        }
     }
 }

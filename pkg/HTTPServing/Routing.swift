@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A route whose handler is called with a copy of the request, as a task.
 public struct HTTPRoute: Sendable {
     public typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
@@ -29,6 +31,33 @@ public struct DirectRoute {
         self.path = path
         self.handler = handler
     }
+}
+
+/// Finds the direct route of a request, by bytes.
+struct DirectRouteTable {
+    private let entries: [(method: [UInt8], path: [UInt8], route: DirectRoute)]
+
+    init(_ routes: [DirectRoute]) {
+        entries = routes.map { (Array($0.method.utf8), Array($0.path.utf8), $0) }
+    }
+
+    func find(_ method: UnsafeRawBufferPointer, _ path: UnsafeRawBufferPointer) -> DirectRoute? {
+        for entry in entries where Self.equal(entry.path, path) && Self.equal(entry.method, method) {
+            return entry.route
+        }
+        return nil
+    }
+
+    private static func equal(_ expected: [UInt8], _ found: UnsafeRawBufferPointer) -> Bool {
+        guard expected.count == found.count else { return false }
+        return expected.withUnsafeBytes { expected in
+            guard let expected = expected.baseAddress, let address = found.baseAddress else { return true }
+            return memcmp(expected, address, found.count) == 0
+        }
+    }
+
+    /// The methods that a path has.
+    func methods(path: String) -> [String] { entries.filter { $0.route.path == path }.map(\.route.method) }
 }
 
 /// Finds the route of a request. Exact segments come before `{name}`s; of two like patterns the first one given counts.
@@ -76,7 +105,8 @@ struct RouteTable: Sendable {
         var methods: [String] = []
         for entry in entries {
             guard let parameters = Self.parameters(entry.segments, segments) else { continue }
-            if entry.method != method {
+            // The server sends a HEAD's answer without its body.
+            if entry.method != method, !(method == "HEAD" && entry.method == "GET") {
                 methods.append(entry.method)
             } else if best == nil || parameters.count < best!.parameters.count {
                 best = (entry, parameters)

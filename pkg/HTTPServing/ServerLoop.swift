@@ -4,6 +4,8 @@ internal import Synchronization
 
 /// One thread of a server: h2o's loop with ours nested in it.
 ///
+///     start ─► listen ─► stop: drain ─► (nobody idles) ─► (everybody is answered, or the time is up) ─► the thread ends
+///
 /// `@unchecked Sendable`: everything but `start`, `listen` and `stop` happens on the thread, and those reach it through the nested loop.
 final class ServerLoop: @unchecked Sendable {
     private let configuration: HTTPServerConfiguration
@@ -11,9 +13,10 @@ final class ServerLoop: @unchecked Sendable {
     private let table: RouteTable
     private let onResponse: HTTPServer.ResponseObserver
     private let loop: EventLoop
-    private var direct: [(method: String, path: String, handler: DirectRoute.Handler)] = []
+    private var direct = DirectRouteTable([])
     private var server: OpaquePointer?
-    private var isStopped = false
+    /// Set when the thread shall end; called when it has let go of everything.
+    private var whenStopped: (() -> Void)?
 
     init(
         _ configuration: HTTPServerConfiguration, routes: [HTTPRoute],
@@ -34,40 +37,43 @@ final class ServerLoop: @unchecked Sendable {
                 do {
                     try prepare(directRoutes)
                 } catch {
+                    release()
                     return started.resume(throwing: error)
                 }
                 started.resume()
-                while !isStopped { chttp_loop_turn(server) }
+                while whenStopped == nil { chttp_loop_turn(server) }
+                release()
+                whenStopped?()
             }
         }
     }
 
     func listen(_ listener: Int32) async throws {
-        let code = await onLoop { [self] in chttp_loop_listen(server, listener) }
+        let code: Int32 = await withCheckedContinuation { continuation in
+            loop.execute { [self] in continuation.resume(returning: chttp_loop_listen(server, listener)) }
+        }
         if code != 0 { throw SystemError(call: "dup", code: code) }
     }
 
     func stop(withinMilliseconds limit: UInt64) async {
-        await onLoop { [self] in chttp_loop_drain(server) }
-        let deadline = EventLoop.monotonicNanoseconds() + limit * 1_000_000
         await withCheckedContinuation { continuation in
-            loop.execute { [self] in finish(deadline) { continuation.resume() } }
+            loop.execute { [self] in
+                chttp_loop_drain(server)
+                let now = EventLoop.monotonicNanoseconds()
+                finish(idleUntil: now + Self.idleGraceNanoseconds, answersUntil: now + limit * 1_000_000) {
+                    continuation.resume()
+                }
+            }
         }
     }
 
-    private func onLoop<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
-        await withCheckedContinuation { continuation in
-            loop.execute { continuation.resume(returning: work()) }
-        }
-    }
-
-    // MARK: On the thread
+    // MARK: Beginning and end
 
     private func prepare(_ directRoutes: HTTPServer.DirectRoutes) throws {
         var settings = chttp_configuration(
-            max_body_bytes: configuration.maximumBodyBytes,
+            max_body_bytes: configuration.maximumBodyBytes + Self.toleratedExcessBytes,
             request_timeout_ms: configuration.requestTimeoutMilliseconds,
-            max_connections: configuration.maximumConnections,
+            max_connections: max(1, configuration.maximumConnections / configuration.loops),
             on_request: { context, request in
                 guard let context, let request else { return }
                 Unmanaged<ServerLoop>.fromOpaque(context).takeUnretainedValue().handle(request)
@@ -76,63 +82,84 @@ final class ServerLoop: @unchecked Sendable {
             context: Unmanaged.passUnretained(self).toOpaque())
         guard let server = chttp_loop_new(&settings) else { throw HTTPServerError(description: "out of memory") }
         self.server = server
-        chttp_loop_watch(
+        let code = chttp_loop_watch(
             server, loop.descriptor,
             { context in
                 guard let context else { return }
                 Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue().poll()
             }, Unmanaged.passUnretained(loop).toOpaque())
-        direct = try directRoutes(loop).map { ($0.method, $0.path, $0.handler) }
+        if code != 0 { throw SystemError(call: "dup", code: code) }
+        direct = DirectRouteTable(try directRoutes(loop))
     }
 
-    /// The thread ends when every connection is closed. Those that idle are hung up once nothing is pending and the last answers
-    /// had a moment to leave, all of them when the time is up.
-    private func finish(_ deadline: UInt64, _ done: @escaping () -> Void) {
+    /// What the routes own goes on the thread that it belongs to.
+    private func release() {
+        direct = DirectRouteTable([])
+        if let server { chttp_loop_free(server) }
+        server = nil
+    }
+
+    /// The thread ends when every connection is closed. Those in use close with their answer. Those that idle are hung up after a
+    /// moment, in which a client that is about to send a request can send it; and all of them when the time is up.
+    private func finish(idleUntil: UInt64, answersUntil: UInt64, _ done: @escaping () -> Void) {
         let now = EventLoop.monotonicNanoseconds()
-        if chttp_loop_connections(server) == 0 || now >= deadline + 1_000_000_000 {
-            isStopped = true
-            return done()
+        if chttp_loop_connections(server) == 0 || now >= answersUntil + Self.hangUpNanoseconds {
+            whenStopped = done
+            return
         }
-        if now >= deadline { chttp_loop_hang_up(server) }
-        let isIdle = chttp_loop_pending(server) == 0
-        let next = isIdle ? min(deadline, now + Self.idleGraceNanoseconds) : deadline
-        loop.after(milliseconds: 5) { [self] in finish(next, done) }
+        if now >= answersUntil {
+            chttp_loop_hang_up(server, 0)
+        } else if now >= idleUntil {
+            chttp_loop_hang_up(server, 1)
+        }
+        loop.after(milliseconds: 5) { [self] in finish(idleUntil: idleUntil, answersUntil: answersUntil, done) }
     }
 
+    /// A body that is larger than allowed by up to this much is still read, so that it can be answered with a problem document.
+    private static let toleratedExcessBytes = 1 << 20
     private static let idleGraceNanoseconds: UInt64 = 250_000_000
+    /// How long closing the connections that were hung up may take.
+    private static let hangUpNanoseconds: UInt64 = 500_000_000
+
+    // MARK: Requests
 
     private func handle(_ token: OpaquePointer) {
         let requestID = findHeader(token, "x-request-id").flatMap(acceptedRequestID) ?? drawRequestID()
+        if let problem = refusal(token) {
+            return answer(token, requestID, string(chttp_request_method(token)), "refused", problem)
+        }
+        if let route = direct.find(raw(chttp_request_method(token)), raw(chttp_request_path(token))) {
+            return route.handler(
+                DirectRequest(token: token, requestID: requestID),
+                responder(token, requestID, route.method, route.path))
+        }
+        handleByTable(token, requestID)
+    }
+
+    private func handleByTable(_ token: OpaquePointer, _ requestID: String) {
         let method = string(chttp_request_method(token))
         let path = string(chttp_request_path(token))
-        if let problem = refusal(token) {
-            return responder(token, requestID, method, "refused").answer(problem)
-        }
-        for route in direct where route.path == path && route.method == method {
-            route.handler(
-                DirectRequest(token: token, requestID: requestID), responder(token, requestID, method, route.path))
-            return
-        }
         switch table.match(method: method, path: path) {
         case .route(let index, let parameters):
             var request = DirectRequest(token: token, requestID: requestID).copy()
             request.parameters = parameters
             run(routes[index], request, responder(token, requestID, method, routes[index].pattern))
-        case .otherMethods(let methods): methodNotAllowed(token, requestID, method, methods)
+        case .otherMethods(let methods):
+            answer(token, requestID, method, "unknown", .methodNotAllowed(methods + direct.methods(path: path)))
         case .none:
-            let methods = direct.filter { $0.path == path }.map(\.method)
-            if !methods.isEmpty { return methodNotAllowed(token, requestID, method, methods) }
-            responder(token, requestID, method, "unknown").answer(
-                HTTPProblem(status: 404, code: "not_found", detail: "There is nothing at this path."))
+            let methods = direct.methods(path: path)
+            answer(
+                token, requestID, method, "unknown",
+                methods.isEmpty
+                    ? HTTPProblem(status: 404, code: "not_found", detail: "There is nothing at this path.")
+                    : .methodNotAllowed(methods))
         }
     }
 
-    private func methodNotAllowed(_ token: OpaquePointer, _ requestID: String, _ method: String, _ methods: [String]) {
-        let allowed = Set(methods).sorted().joined(separator: ", ")
-        var problem = HTTPProblem(
-            status: 405, code: "method_not_allowed", detail: "This path answers \(allowed) only.")
-        problem.headers["allow"] = allowed
-        responder(token, requestID, method, "unknown").answer(problem)
+    private func answer(
+        _ token: OpaquePointer, _ requestID: String, _ method: String, _ route: String, _ problem: HTTPProblem
+    ) {
+        responder(token, requestID, method, route).answer(problem)
     }
 
     private func responder(_ token: OpaquePointer, _ requestID: String, _ method: String, _ route: String)
@@ -143,20 +170,14 @@ final class ServerLoop: @unchecked Sendable {
 
     /// What h2o lets through and no handler should see.
     private func refusal(_ token: OpaquePointer) -> HTTPProblem? {
-        if chttp_request_version(token) >= 0x0101, chttp_request_has_host(token) == 0 {
-            return HTTPProblem(
-                status: 400, code: "host_missing", detail: "An HTTP/1.1 request needs a Host header.", field: "Host")
+        switch chttp_request_flaw(token) {
+        case CHTTP_NO_HOST: return .hostMissing
+        case CHTTP_AMBIGUOUS_LENGTH: return .ambiguousLength
+        case CHTTP_BROKEN_HEADER: return .headerFolded
+        default: break
         }
-        for index in 0..<chttp_request_header_count(token) {
-            let header = chttp_request_header(token, index)
-            if raw(header.value).contains(where: { $0 == 0 || $0 == 10 || $0 == 13 }) {
-                return HTTPProblem(
-                    status: 400, code: "header_invalid",
-                    detail: "A header value has a line break or NUL in it: send it on one line.",
-                    field: string(header.name))
-            }
-        }
-        return nil
+        let count = chttp_request_body(token).count
+        return count > configuration.maximumBodyBytes ? .bodyTooLarge(count, configuration.maximumBodyBytes) : nil
     }
 
     /// Runs an async handler; its answer, or a 504 when it takes too long, comes back to this thread.
@@ -166,12 +187,9 @@ final class ServerLoop: @unchecked Sendable {
             let response = await handler(request)
             loop.execute { slot.value.answer(response) }
         }
-        loop.after(milliseconds: configuration.handlerTimeoutMilliseconds) { [weak responder] in
-            guard let responder, !responder.isAnswered else { return }
+        responder.deadline = loop.after(milliseconds: configuration.handlerTimeoutMilliseconds) { [weak responder] in
             task.cancel()
-            responder.answer(
-                HTTPProblem(
-                    status: 504, code: "timeout", detail: "The request took too long; try again.", retryAfter: 1))
+            responder?.answer(.handlerTimedOut)
         }
     }
 }
@@ -188,9 +206,9 @@ private func acceptedRequestID(_ bytes: UnsafeRawBufferPointer) -> String? {
     return String(decoding: bytes, as: UTF8.self)
 }
 
-/// The process's start and a count: unique enough to find a request in the logs, and cheap.
+/// A mark of the process and a count: unique enough to find a request in the logs, and short enough to need no memory of its own.
 private func drawRequestID() -> String {
     requestIDPrefix + String(requestIDs.add(1, ordering: .relaxed).newValue, radix: 36)
 }
 private let requestIDs = Atomic<UInt64>(0)
-private let requestIDPrefix = String(UInt64.random(in: 1 << 50..<1 << 51), radix: 36) + "-"
+private let requestIDPrefix = String(UInt64.random(in: 1 << 25..<1 << 26), radix: 36) + "-"

@@ -32,6 +32,5 @@ public func eventRoutes(
 
 /// Lets a server take bodies as large as events are.
 public func takeEvents(_ settings: EventSettings, _ server: inout HTTPServerConfiguration) {
-    // What is a little too large gets a problem; what is much too large, h2o's own 413.
-    server.maximumBodyBytes = settings.maxSizeBytes + (1 << 20)
+    server.maximumBodyBytes = max(server.maximumBodyBytes, settings.maxSizeBytes)
 }
