@@ -115,7 +115,7 @@ final class GatewayFixture: Sendable {
     }
 
     /// Whether `/ready` says so, and every component named is there.
-    func isReady(_ components: [String] = ["postgres", "registry", "kafka", "observability"]) async -> Bool {
+    func isReady(_ components: [String]) async -> Bool {
         await eventually(within: .seconds(60)) {
             let answer = await send(.get, "/ready")
             guard answer.status == 200, case .object(let all) = answer["components"] else { return false }
@@ -156,6 +156,21 @@ final class GatewayFixture: Sendable {
                 expiresAt: now + lifetime, id: "t"))
     }
 
+    /// What topic `events` holds.
+    func events() async throws -> [CopiedRecord] {
+        let found = Mutex<[CopiedRecord]>([])
+        let reader = try await AsyncLogReader.start(
+            LogReaderConfiguration(kafka.configuration(properties: ["fetch.wait.max.ms": "10"])))
+        for partition in 0..<Int32(2) {
+            _ = try await reader.read(TopicPartition(Topics(prefix: prefix).events, partition), from: 0) { record in
+                let copy = CopiedRecord(record)
+                found.withLock { $0.append(copy) }
+            }
+        }
+        await reader.close()
+        return found.withLock { $0 }
+    }
+
     /// Stops everything as SIGTERM would; throws where something does not end well.
     func stop() async throws {
         for (group, task) in groups.reversed() {
@@ -167,13 +182,14 @@ final class GatewayFixture: Sendable {
     }
 }
 
-/// Runs `body` with a gateway that is ready.
+/// Runs `body` with a gateway that has what it names.
 func withGateway(
-    _ change: [String: String] = [:], server: PostgresServer? = nil,
+    _ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true,
+    needs components: [String] = ["postgres", "kafka", "observability"],
     _ body: (GatewayFixture) async throws -> Void
 ) async throws {
-    let gateway = try await GatewayFixture(change, server: server)
-    guard await gateway.isReady() else {
+    let gateway = try await GatewayFixture(change, server: server, hasRegistry: hasRegistry)
+    guard await gateway.isReady(components + (hasRegistry ? ["registry"] : [])) else {
         let state = await gateway.send(.get, "/ready").text
         try? await gateway.stop()
         throw ChildProcess.Failure(description: "the gateway is not ready: \(state)")
