@@ -128,7 +128,7 @@ let services: [Target] = [
         "Supervising",
         [
             "ServiceSupport", "Records", "Kafka", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags",
+            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags", "Gateway",
         ]),
 ]
 

@@ -28,9 +28,11 @@ final class DuplicateFilter {
     }
 
     /// The key of an id: 16 bytes of a digest, so that every id takes the same memory and none can pose as another.
-    static func key(tenant: String, source: String, id: String) -> RedisArgument {
+    /// - Parameter log: names the log that the event went to: an in-memory broker is another one at each start, and what it forgot
+    ///   must not be taken for accepted.
+    static func key(log: String, tenant: String, source: String, id: String) -> RedisArgument {
         var input: [UInt8] = []
-        for text in [tenant, source, id] {
+        for text in [log, tenant, source, id] {
             input.append(contentsOf: text.utf8)
             input.append(0)
         }

@@ -27,6 +27,7 @@ final class IngestionLoop {
 
     private let path: String
     private let metrics: IngestionMetrics
+    private let logID: String
     private let access: EventAccess
     private var parser: EventParser
     private var record = EventRecord()
@@ -44,6 +45,7 @@ final class IngestionLoop {
     ) throws {
         self.path = path
         self.metrics = metrics
+        logID = context.configuration.kafka.logID
         self.access = access
         let configuration = context.configuration
         parser = EventParser(maximumBytes: configuration.events.maxSizeBytes)
@@ -90,7 +92,8 @@ final class IngestionLoop {
                 nowMs: clinux_realtime_ms(),
                 random: random)
             guard event.id != nil else { return produce(record, key: nil, responder) }
-            lookUp(record, DuplicateFilter.key(tenant: tenant, source: event.source, id: record.id), responder)
+            lookUp(
+                record, DuplicateFilter.key(log: logID, tenant: tenant, source: event.source, id: record.id), responder)
         } catch {
             refuse(responder, error)
         }

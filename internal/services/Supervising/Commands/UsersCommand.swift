@@ -1,0 +1,73 @@
+internal import ServiceSupport
+internal import Flags
+internal import Gateway
+internal import Postgres
+internal import Records
+
+struct UsersCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "users", abstract: "Who may log in.",
+        subcommands: [UsersAddCommand.self, UsersPasswordCommand.self])
+}
+
+struct UsersAddCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add", abstract: "Add a user.", discussion: "The password is read from standard input, one line.")
+    @Argument(help: "The name to log in with.") var username: String
+    @Option(help: "Whose webhooks and events the user sees.") var tenant = defaultTenant
+    @Option(valueName: "scope", help: "What the user may do; repeatable; default: everything.") var scope: [String] = []
+    @OptionGroup var source: ConfigurationOptions
+
+    func validate() throws {
+        if let unknown = scope.first(where: { Scope(rawValue: $0) == nil }) {
+            let known = Scope.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("there is no scope \(unknown): expected one of \(known)")
+        }
+    }
+
+    func run() async throws {
+        let scopes = scope.isEmpty ? Scope.allCases : scope.compactMap(Scope.init(rawValue:))
+        let user = User(username: username, tenant: tenant, scopes: scopes)
+        let password = try readPassword()
+        try await withUsers(source) { try await $0.add(user, password: password) }
+        CommandOutput.standard.result("Added \(username), of tenant \(tenant).")
+    }
+}
+
+struct UsersPasswordCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "password", abstract: "Replace a user's password.",
+        discussion: "It is read from standard input, one line.")
+    @Argument(help: "Whose.") var username: String
+    @Option(help: "The user's tenant, to be sure whom this changes.") var tenant: String?
+    @OptionGroup var source: ConfigurationOptions
+
+    func run() async throws {
+        let password = try readPassword()
+        let (username, tenant) = (username, tenant)
+        try await withUsers(source) { try await $0.setPassword(password, of: username, tenant: tenant) }
+        CommandOutput.standard.result("Changed the password of \(username).")
+    }
+}
+
+/// Not an option's value: command lines are seen by everybody on the machine.
+private func readPassword() throws -> String {
+    CommandOutput.standard.note("Password:")
+    guard let line = readLine(), !line.isEmpty else {
+        throw ValidationError("give the password on standard input")
+    }
+    return line
+}
+
+private func withUsers(_ source: ConfigurationOptions, _ body: @Sendable (UserStore) async throws -> Void) async throws
+{
+    let pool = try PostgresPool(try source.load(needs: .postgres).postgres.pool("martlet-users"))
+    pool.start()
+    do {
+        try await body(UserStore(pool: pool))
+    } catch {
+        await pool.close()
+        throw error
+    }
+    await pool.close()
+}
