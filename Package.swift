@@ -202,7 +202,7 @@ let suites: [Target] = [
         "ObservingTests",
         [
             "Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "WireFormat", "HTTPServing", "JSONScanning",
-            "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "TestSupport",
+            "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "TestSupport", "observability",
         ]),
     tests(
         "SupervisingTests",

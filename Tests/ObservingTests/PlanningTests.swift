@@ -16,6 +16,11 @@ import Testing
         #expect(plan("a", 201) == .startOver(100))
         #expect(plan("a", 40) == .skip(100, lost: 60))
         #expect(plan("b", 150) == .startOver(100))
+        func isPastEnd(_ logID: String, _ next: Int64) -> Bool {
+            PositionPlan.isPastEnd(stored: .init(logID: logID, next: next), log: log, logID: "a")
+        }
+        #expect(isPastEnd("a", 201) && !isPastEnd("a", 200) && !isPastEnd("b", 201))
+        #expect(!PositionPlan.isPastEnd(stored: nil, log: log, logID: "a"))
     }
 
     @Test func requestIdsAreForgottenOldestFirst() {

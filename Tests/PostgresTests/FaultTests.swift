@@ -127,7 +127,17 @@ import Testing
             ])
         }
         #expect(error?.isConnectionFailure == true)
-        #expect(try await eventually { try await pool.query("SELECT 1").count == 1 && pool.status.open == 3 })
+        #expect(await eventually { (try? await pool.query("SELECT 1").count) == 1 && pool.status.open == 3 })
+    }
+
+    @Test func aSessionThatEndedWhileIdleIsNotLent() async throws {
+        let pool = try await makePool { $0.minimumConnections = 0 }
+        let server = try await PostgresServer.shared()
+        for _ in 0..<10 {
+            let pid = try await pool.query("SELECT pg_backend_pid() AS pid")[0].decode("pid", as: Int.self)
+            try await server.run("SELECT pg_terminate_backend(\(pid), 5000)")
+            #expect(try await pool.query("SELECT 1").count == 1)
+        }
     }
 
     @Test func surplusConnectionsAreClosed() async throws {

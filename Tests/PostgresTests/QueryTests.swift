@@ -160,6 +160,40 @@ import Testing
         #expect(sum == 3)
     }
 
+    @Test func aTransactionBeginsWithItsFirstRequestWhateverThatIs() async throws {
+        let pool = try await makePool { $0.maximumConnections = 1 }
+        try await pool.query("CREATE TABLE t (x text)")
+        try await pool.transaction { _ in }
+        try await pool.transaction(.serializable) { transaction in
+            let rows = try await transaction.query("SELECT current_setting('transaction_isolation') AS level")
+            #expect(try rows[0].decode("level", as: String.self) == "serializable")
+        }
+        struct Refusal: Error {}
+        for first in ["script", "copy", "batch", "failure", "nothing", "concurrent"] {
+            await #expect(throws: (any Error).self) {
+                try await pool.transaction { transaction in
+                    switch first {
+                    case "script": try await transaction.execute(script: "INSERT INTO t VALUES ('a'); SELECT 1")
+                    case "copy": try await transaction.copyIn("COPY t FROM STDIN", Array("a\n".utf8))
+                    case "batch":
+                        let results = try await transaction.batch([
+                            PostgresStatement("INSERT INTO t VALUES ('a')"), PostgresStatement("SELECT x FROM t"),
+                        ])
+                        #expect(results.count == 2 && results[1].count == 1)
+                    case "failure": try await transaction.query("SELECT 1/0")
+                    case "concurrent":
+                        async let one = transaction.query("INSERT INTO t VALUES ('a')")
+                        async let two = transaction.query("INSERT INTO t VALUES ('b')")
+                        _ = try await (one, two)
+                    default: break
+                    }
+                    throw Refusal()
+                }
+            }
+            #expect(try await pool.query("SELECT 1 FROM t").isEmpty)
+        }
+    }
+
     @Test func aSessionsLocksAndSubscriptionsEndWithItsLoan() async throws {
         let pool = try await makePool { $0.maximumConnections = 2 }
         try await pool.withConnection { connection in

@@ -41,6 +41,12 @@ final class Channel: @unchecked Sendable {
 
     var isInTransaction: Bool { PQtransactionStatus(connection) != PQTRANS_IDLE }
 
+    /// Reads what has come meanwhile, and says whether the session still stands.
+    func isAlive() -> Bool {
+        if !isClosed { receive() }
+        return !isClosed
+    }
+
     /// Starts the operation, or queues it behind those before it. The completion comes later, once, on the loop's thread.
     func submit(_ operation: Operation) {
         guard !isClosed else { return operation.completion(.failure(Self.lost("the connection was closed"))) }

@@ -62,7 +62,9 @@ final class PoolCore: @unchecked Sendable {
 
     func lease(_ id: UInt64, timeoutMilliseconds: UInt64, _ completion: @escaping (Lease) -> Void) {
         guard !isClosed else { return completion(.failure(Self.closed)) }
-        if waiters.isEmpty, let channel = idle.popLast()?.channel {
+        while waiters.isEmpty, let channel = idle.popLast()?.channel {
+            // The server may have ended the session without this loop having turned since.
+            guard channel.isAlive() else { continue }
             leased[ObjectIdentifier(channel)] = channel
             completion(.success(channel))
             return report()

@@ -8,6 +8,8 @@ public final class PostgresConnection: Sendable {
     private let loop: EventLoop
     private let timeoutMilliseconds: UInt64
     private let ended = Atomic<Bool>(false)
+    /// What goes ahead of the next request, in the same round trip: a transaction's BEGIN.
+    private let ahead = Mutex<[PostgresStatement]>([])
 
     init(channel: Channel, loop: EventLoop, timeoutMilliseconds: UInt64) {
         self.channel = channel
@@ -55,15 +57,16 @@ public final class PostgresConnection: Sendable {
         _ isolation: PostgresIsolation = .readCommitted,
         _ body: nonisolated(nonsending) (PostgresConnection) async throws -> Value
     ) async throws -> Value {
-        try await query("BEGIN ISOLATION LEVEL \(isolation.rawValue)")
+        ahead.withLock { $0 = [PostgresStatement("BEGIN ISOLATION LEVEL \(isolation.rawValue)")] }
         let value: Value
         do {
             value = try await body(self)
         } catch {
             // Where this fails too the session is gone or is closed on its return, which rolls back as well.
-            _ = try? await query("ROLLBACK")
+            if !takeBack() { _ = try? await query("ROLLBACK") }
             throw error
         }
+        if takeBack() { return value }
         // A failed transaction whose error was swallowed answers COMMIT with a rollback, and no error.
         let tag = try await query("COMMIT").commandTag
         guard tag == "COMMIT" else {
@@ -71,6 +74,14 @@ public final class PostgresConnection: Sendable {
                 .server, "the transaction was rolled back: a statement in it had failed", sqlState: "25P02")
         }
         return value
+    }
+
+    /// Forgets a BEGIN that nothing has followed; true where there was one.
+    private func takeBack() -> Bool {
+        ahead.withLock { ahead in
+            defer { ahead = [] }
+            return !ahead.isEmpty
+        }
     }
 
     /// Subscribes to a channel for as long as this session is lent. The stream keeps the latest 1,024 notifications that were not read
@@ -113,17 +124,38 @@ public final class PostgresConnection: Sendable {
         }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                loop.execute { [channel] in
-                    channel.submit(
-                        Operation(id: id, request: request, timeoutMilliseconds: timeout) {
-                            continuation.resume(with: $0)
-                        })
-                }
+                submit(request, id, timeout) { continuation.resume(with: $0) }
                 // A cancellation that came before this point found nothing to abort.
                 if Task.isCancelled { abort() }
             }
         } onCancel: {
             abort()
+        }
+    }
+
+    /// Under the lock until the loop has it: a concurrent statement must not overtake the BEGIN.
+    private func submit(
+        _ request: Request, _ id: UInt64, _ timeout: UInt64,
+        _ completion: @escaping @Sendable (Result<[PostgresRows], PostgresError>) -> Void
+    ) {
+        ahead.withLock { ahead in
+            let first = ahead
+            ahead = []
+            loop.execute { [channel] in
+                var operation = Operation(
+                    id: id, request: request, timeoutMilliseconds: timeout, completion: completion)
+                if case .statements(let statements) = request {
+                    operation.request = .statements(first + statements)
+                    operation.completion = { completion($0.map { Array($0.dropFirst(first.count)) }) }
+                } else if !first.isEmpty {
+                    // Where this fails the session is lost, and the operation behind it says so.
+                    channel.submit(
+                        Operation(
+                            id: Operation.nextID(), request: .statements(first), timeoutMilliseconds: timeout,
+                            completion: { _ in }))
+                }
+                channel.submit(operation)
+            }
         }
     }
 

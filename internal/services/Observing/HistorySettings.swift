@@ -11,12 +11,16 @@ public struct HistorySettings: Sendable {
     public var retentionMs: Int64
     public var maxSizeBytes: Int64
 
-    /// How long a broker may hold an empty fetch.
-    public var fetchWaitMs = 100
+    /// How long a broker may hold a fetch until `fetchMinBytes` are there: answering each record by itself is what costs.
+    public var fetchWaitMs = 20
+    public var fetchMinBytes = 256 << 10
     /// Request ids remembered for each partition; as many as one dispatcher may have unacknowledged.
     public var dedupWindow = 10_000
-    /// How long a first outcome waits for company.
-    public var lingerMs = 20
+    /// How long a first outcome waits for company: a transaction costs as much as a hundred rows. Longer after a batch of
+    /// `busyEntries` or more, when there is much to save.
+    public var lingerMs = 10
+    public var busyLingerMs = 40
+    public var busyEntries = 250
     /// Outcomes taken from Kafka and not stored yet: beyond either bound Kafka waits.
     public var maxBufferedEntries = 20_000
     public var maxBufferedBytes = 32 << 20

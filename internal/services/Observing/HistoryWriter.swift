@@ -19,21 +19,24 @@ struct HistoryWriter: Sendable {
 
     /// Runs until the inbox is closed and empty, or the task is cancelled.
     func run() async {
+        var isBusy = false
         for await _ in inbox.arrivals {
-            // Company makes a transaction cheaper.
-            try? await Task.sleep(for: .milliseconds(settings.lingerMs))
-            await writeAll()
+            if !inbox.isFull {
+                try? await Task.sleep(for: .milliseconds(isBusy ? settings.busyLingerMs : settings.lingerMs))
+            }
+            isBusy = await writeOne() >= settings.busyEntries
         }
-        await writeAll()
+        _ = await writeOne()
     }
 
-    private func writeAll() async {
-        while !Task.isCancelled, let batch = inbox.take() {
-            loop.execute { [intake] in intake.hasRoom() }
-            let isStored = await write(batch)
-            inbox.written()
-            loop.execute { [intake] in intake.written(isStored ? batch.steps : [:], batch.epoch) }
-        }
+    /// Returns how many entries there were to write.
+    private func writeOne() async -> Int {
+        guard !Task.isCancelled, let batch = inbox.take() else { return 0 }
+        loop.execute { [intake] in intake.hasRoom() }
+        let isStored = await write(batch)
+        inbox.written()
+        loop.execute { [intake] in intake.written(isStored ? batch.steps : [:], batch.epoch) }
+        return batch.entries.count
     }
 
     /// Returns whether the batch was stored; else it is no longer this instance's.

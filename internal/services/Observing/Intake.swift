@@ -33,6 +33,8 @@ final class Intake: @unchecked Sendable {
     private var isCommitDue = false
     private var whenWritten: [() -> Void] = []
     private var isStopping = false
+    /// How often in a row a position has lain past the log's end.
+    private var doubts = 0
 
     /// Between two tries of a step of the takeover.
     private static let retryMs: UInt64 = 500
@@ -41,6 +43,7 @@ final class Intake: @unchecked Sendable {
     /// How long a revocation waits for the running transaction.
     private static let revokeMs: UInt64 = 2_000
     private static let drainMax = 1_000
+    private static let doubtsBelieved = 3
 
     /// Connects. Throws where a property of librdkafka is wrong.
     init(
@@ -56,6 +59,8 @@ final class Intake: @unchecked Sendable {
         self.log = log
         var configuration = ConsumerConfiguration(settings.kafka, groupID: settings.groupID)
         configuration.fetchWaitMilliseconds = settings.fetchWaitMs
+        let minimum = configuration.client.properties["fetch.min.bytes"] ?? "\(settings.fetchMinBytes)"
+        configuration.client.properties["fetch.min.bytes"] = minimum
         consumer = try Consumer(configuration, on: loop) { [unowned self] event in handle(event) }
     }
 
@@ -114,33 +119,61 @@ final class Intake: @unchecked Sendable {
         guard !assigned.isEmpty else { return assign([:]) }
         // A running transaction moves positions yet.
         afterWriting { [self] in
-            if epoch == self.epoch { readBounds(epoch) }
+            if epoch == self.epoch { readPositions(epoch) }
         }
     }
 
-    private func readBounds(_ epoch: Int) {
+    /// Runs `work` off the loop and gives `then` its result on it, unless the epoch is over by then. What fails is tried again from the start.
+    private func perform<Value: Sendable>(
+        _ epoch: Int, _ work: @escaping @Sendable () async throws -> Value,
+        then: @escaping @Sendable (Intake, Value) -> Void
+    ) {
+        Task { [self, loop] in
+            do {
+                let value = try await work()
+                loop.execute { [self] in
+                    if epoch == self.epoch { then(self, value) }
+                }
+            } catch {
+                let reason = "\(error)"
+                loop.execute { [self] in retry(epoch, reason) { $0.takeOver() } }
+            }
+        }
+    }
+
+    private func readPositions(_ epoch: Int) {
+        perform(epoch) { [positions] in
+            try await positions.read()
+        } then: { intake, stored in
+            intake.readBounds(stored, epoch)
+        }
+    }
+
+    /// After the positions: see `PositionPlan`.
+    private func readBounds(_ stored: [Int32: PositionPlan.Stored], _ epoch: Int) {
         consumer.watermarks(assigned) { [self] result in
             guard epoch == self.epoch else { return }
             switch result {
             case .failure(let error): retry(epoch, "\(error)") { $0.takeOver() }
             case .success(let bounds):
-                var logs: [Int32: Watermarks] = [:]
-                for (name, bounds) in bounds { logs[name.partition] = bounds }
-                resolve(logs, epoch)
+                let logs = bounds.reduce(into: [Int32: Watermarks]()) { $0[$1.key.partition] = $1.value }
+                resolve(logs, stored, epoch)
             }
         }
     }
 
-    private func resolve(_ logs: [Int32: Watermarks], _ epoch: Int) {
-        Task { [self, positions, loop] in
-            do {
-                let next = try await positions.resolve(logs)
-                loop.execute { [self] in
-                    if epoch == self.epoch { assign(next, logs) }
-                }
-            } catch {
-                loop.execute { [self] in retry(epoch, "\(error)") { $0.takeOver() } }
-            }
+    private func resolve(_ logs: [Int32: Watermarks], _ stored: [Int32: PositionPlan.Stored], _ epoch: Int) {
+        let isPastEnd = logs.contains { partition, log in
+            PositionPlan.isPastEnd(stored: stored[partition], log: log, logID: settings.logID)
+        }
+        doubts = isPastEnd ? doubts + 1 : 0
+        guard !isPastEnd || doubts > Self.doubtsBelieved else {
+            return retry(epoch, "a position lies past the log's end") { $0.takeOver() }
+        }
+        perform(epoch) { [positions] in
+            try await positions.resolve(logs, stored: stored)
+        } then: { intake, next in
+            intake.assign(next, logs)
         }
     }
 

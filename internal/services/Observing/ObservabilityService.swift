@@ -140,7 +140,7 @@ public struct ObservabilityService: Service {
             kafka: kafka.client("martlet-observability", logger: context.logger), attemptsTopic: kafka.topics.attempts,
             groupID: kafka.topicPrefix + "martlet-observability", logID: logID,
             retentionMs: Int64(observability.retention.milliseconds), maxSizeBytes: Int64(observability.maxSizeBytes))
-        settings.fetchWaitMs = kafka.fetchWaitMilliseconds
+        settings.fetchWaitMs = min(settings.fetchWaitMs, kafka.fetchWaitMilliseconds)
         return settings
     }
 }

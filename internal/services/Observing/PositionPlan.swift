@@ -17,6 +17,8 @@ enum PositionPlan: Equatable, Sendable {
     /// Retention took `lost` records before they were stored: at the log's start.
     case skip(Int64, lost: Int64)
 
+    /// - Parameter log: The log's bounds, asked for after `stored` was read: else a position that another instance has moved since would
+    ///   seem to lie past the end.
     init(stored: Stored?, log: Watermarks, logID: String) {
         guard let stored else {
             self = .begin(log.low)
@@ -29,6 +31,12 @@ enum PositionPlan: Equatable, Sendable {
         } else {
             self = .resume(stored.next)
         }
+    }
+
+    /// Whether the position lies past the end of the very log that it belongs to. A broker that has just become the leader may know an older
+    /// end for a moment, so this is to be seen again before it is believed.
+    static func isPastEnd(stored: Stored?, log: Watermarks, logID: String) -> Bool {
+        stored.map { $0.logID == logID && $0.next > log.high } ?? false
     }
 
     var next: Int64 {

@@ -18,10 +18,12 @@ struct Positions: Sendable {
         self.log = log
     }
 
-    /// The next offset to store of each partition, by what is stored and the logs' bounds. Positions that do not fit the log are corrected in
-    /// the database. Throws `PostgresError`, and `PositionConflict` where another instance changed one meanwhile.
-    func resolve(_ logs: [Int32: Watermarks]) async throws -> [Int32: Int64] {
-        let stored = try await read()
+    /// The next offset to store of each partition, by what is `stored` and the logs' bounds, asked for after that. Positions that do not
+    /// fit the log are corrected in the database. Throws `PostgresError`, and `PositionConflict` where another instance changed one
+    /// meanwhile.
+    func resolve(
+        _ logs: [Int32: Watermarks], stored: [Int32: PositionPlan.Stored]
+    ) async throws -> [Int32: Int64] {
         var next: [Int32: Int64] = [:]
         for (partition, bounds) in logs.sorted(by: { $0.key < $1.key }) {
             let plan = PositionPlan(stored: stored[partition], log: bounds, logID: settings.logID)
@@ -37,7 +39,8 @@ struct Positions: Sendable {
         return expected.allSatisfy { stored[$0.key] == PositionPlan.Stored(logID: settings.logID, next: $0.value) }
     }
 
-    private func read() async throws -> [Int32: PositionPlan.Stored] {
+    /// What is stored. Throws `PostgresError`.
+    func read() async throws -> [Int32: PositionPlan.Stored] {
         let rows = try await pool.query(
             "SELECT partition, log_id, next_offset FROM observability.positions WHERE topic = $1",
             [.text(settings.attemptsTopic)])
