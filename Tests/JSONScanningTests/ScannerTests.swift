@@ -74,6 +74,30 @@ private func verdict(_ text: String) -> Result<JSONKind, JSONError> { verdict(Ar
         #expect(throws: JSONError.self) { try verdict("{" + doubled.joined(separator: ",") + "}").get() }
     }
 
+    /// Keys of every length, plain and escaped, in the middle and at the very end, where no whole word can be read any more.
+    @Test func duplicatesAreFoundWhateverTheirLength() throws {
+        for length in 0...40 {
+            let key = String("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".prefix(length))
+            let escaped = key.utf8.map { "\\u00" + String($0, radix: 16) }.joined()
+            let other = key + "_"
+            for (first, second) in [(key, key), (key, escaped), (escaped, key), (escaped, escaped)] {
+                let text = "{\"\(first)\":1,\"\(other)\":2,\"\(second)\":3}"
+                guard case .failure(let error) = verdict(text) else {
+                    Issue.record("\(text) was accepted")
+                    continue
+                }
+                #expect(error.reason == .duplicateKey)
+            }
+            #expect(throws: Never.self) { try verdict("{\"\(key)\":1,\"\(other)\":2}").get() }
+            for byte in key.utf8.indices {
+                var bytes = Array(key.utf8)
+                bytes[key.utf8.distance(from: key.utf8.startIndex, to: byte)] = UInt8(ascii: "-")
+                let changed = String(decoding: bytes, as: UTF8.self)
+                #expect(throws: Never.self) { try verdict("{\"\(key)\":1,\"\(changed)\":2}").get() }
+            }
+        }
+    }
+
     @Test func membersAreHandedOutWhereTheyLie() throws {
         let text = #" {"a" : "x\"y", "\u0062":[1, {"c":2}],"d":-1.5e3 ,"e":null,"f":true,"g":{}} "#
         let seen = try members(text)

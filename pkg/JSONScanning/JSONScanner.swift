@@ -191,7 +191,7 @@ public struct JSONScanner {
 
     /// An object has ended: its keys must differ. Few are compared with each other, many are sorted.
     private mutating func closeKeys(from first: Int) throws(JSONError) {
-        defer { keys.removeSubrange(first...) }
+        defer { keys.removeLast(keys.count - first) }
         if keys.count - first > 16 {
             keys[first...].sort { $0.hash != $1.hash ? $0.hash < $1.hash : $0.offset < $1.offset }
             for next in (first + 1)..<keys.count where keys[next].hash == keys[next - 1].hash {
@@ -343,25 +343,47 @@ public struct JSONScanner {
         index += length
     }
 
+    @inline(__always)
     private func hash(_ range: Range<Int>) -> UInt64 {
-        if !sawEscape { return hash(base + range.lowerBound, range.count) }
-        let text = jsonText(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
-        return Array(text.utf8).withUnsafeBufferPointer { hash($0.baseAddress ?? base, $0.count) }
+        if !sawEscape { return hash(base + range.lowerBound, range.count, readable: end - range.lowerBound) }
+        return hashOfText(range)
     }
 
-    private func hash(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
-        var state = seed ^ UInt64(count)
+    private func hashOfText(_ range: Range<Int>) -> UInt64 {
+        let text = jsonText(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
+        return Array(text.utf8).withUnsafeBufferPointer { hash($0.baseAddress ?? base, $0.count, readable: $0.count) }
+    }
+
+    /// - Parameter readable: how many bytes from `bytes` on may be read: the last ones are taken as one word where they can be.
+    @inline(__always)
+    private func hash(_ bytes: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> UInt64 {
+        var state = seed ^ UInt64(truncatingIfNeeded: count)
         var offset = 0
-        while offset + 8 <= count {
-            state = Self.mix(state ^ UnsafeRawPointer(bytes + offset).loadUnaligned(as: UInt64.self))
-            offset += 8
+        while offset &+ 8 <= count {
+            state = Self.mix(state ^ Self.word(bytes + offset))
+            offset &+= 8
         }
         var tail: UInt64 = 0
-        while offset < count {
-            tail = tail << 8 | UInt64(bytes[offset])
-            offset += 1
+        if offset &+ 8 <= readable {
+            // In two steps, the second of 0 to 56 bits: what is not of the key falls out at the upper end.
+            let others = UInt64(truncatingIfNeeded: 7 &- (count &- offset)) &* 8
+            tail = (Self.word(bytes + offset) << 8) &<< others
+        } else {
+            tail = Self.lastBytes(bytes + offset, count &- offset)
         }
         return Self.mix(state ^ tail)
+    }
+
+    @inline(__always)
+    private static func word(_ bytes: UnsafePointer<UInt8>) -> UInt64 {
+        UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self).littleEndian
+    }
+
+    /// As many bytes, fewer than eight, as a word's upper end.
+    private static func lastBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
+        var tail: UInt64 = 0
+        for offset in 0..<count { tail = tail >> 8 | UInt64(bytes[offset]) << 56 }
+        return tail
     }
 
     @inline(__always)
@@ -369,18 +391,4 @@ public struct JSONScanner {
         let product = word.multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
         return product.high ^ product.low
     }
-}
-
-func hexUnit(_ digits: UnsafePointer<UInt8>) -> UInt16? {
-    var unit: UInt16 = 0
-    for offset in 0..<4 {
-        let byte = digits[offset]
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "a") + 10)
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "A") + 10)
-        default: return nil
-        }
-    }
-    return unit
 }

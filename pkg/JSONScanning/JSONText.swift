@@ -43,3 +43,18 @@ private func append(_ value: UInt32, to units: inout [UInt8]) {
     let scalar = Unicode.Scalar(value) ?? "\u{fffd}"
     units.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
 }
+
+/// The number that four hexadecimal digits stand for; nil where one is none.
+func hexUnit(_ digits: UnsafePointer<UInt8>) -> UInt16? {
+    var unit: UInt16 = 0
+    for offset in 0..<4 {
+        let byte = digits[offset]
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "a") + 10)
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "A") + 10)
+        default: return nil
+        }
+    }
+    return unit
+}
