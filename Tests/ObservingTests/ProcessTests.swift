@@ -20,9 +20,9 @@ import WireFormat
         let database: String
         var attempts: String { prefix + "attempts" }
 
-        init() async throws {
-            server = try await PostgresServer.shared()
-            fixture = try await HistoryFixture(partitions: 1)
+        init(server own: PostgresServer? = nil) async throws {
+            server = if let own { own } else { try await PostgresServer.shared() }
+            fixture = try await HistoryFixture(partitions: 1, server: server)
             database = fixture.pool.configuration.database
             for topic in Topics(prefix: prefix).all { try await fixture.broker.createTopic(topic, partitions: 2) }
         }
@@ -117,6 +117,44 @@ import WireFormat
         #expect(!lines.isEmpty)
         for line in lines { #expect((try? JSONValue(parsing: Array(line.utf8))) != nil) }
         await instance.fixture.close()
+    }
+
+    @Test func itOutlivesItsDependenciesAndStopsWithoutThem() async throws {
+        let server = try await PostgresServer()
+        let instance = try await Instance(server: server)
+        func stops(_ process: ChildProcess) async throws {
+            process.signal(SIGTERM)
+            let started = ContinuousClock.now
+            #expect(try await process.exit() == 0)
+            #expect(ContinuousClock.now - started < .seconds(10))
+        }
+        let process = try instance.start(["MARTLET_LOG_LEVEL": "error"])
+        #expect(try await eventually(within: .seconds(30)) { try await instance.get("/ready").0 == 200 })
+        await server.stop()
+        try await instance.write(0..<100)
+        #expect(try await instance.get("/health").0 == 200)
+        #expect(
+            try await eventually {
+                let (status, body) = try await instance.get("/ready")
+                let postgres = try JSONValue(parsing: body)["components"]?["postgres"]
+                return status == 200 && postgres?["status"]?.string == "unavailable"
+            })
+        #expect(try await instance.get("/internal/v1/events/event-7?tenant=default").0 == 503)
+        try await stops(process)
+
+        let lonely = try instance.start([
+            "MARTLET_KAFKA_BROKERS": "127.0.0.1:\(freePort())", "MARTLET_LOG_LEVEL": "error",
+        ])
+        #expect(try await eventually { try await instance.get("/health").0 == 200 })
+        #expect(try await instance.get("/ready").0 == 503)
+        try await stops(lonely)
+
+        try await server.start()
+        let last = try instance.start(["MARTLET_LOG_LEVEL": "error"])
+        #expect(await eventually(within: .seconds(30)) { (try? await instance.fixture.rows) == 100 })
+        try await stops(last)
+        await instance.fixture.close()
+        await server.remove()
     }
 
     @Test func itRefusesDefaultSecretsInProductionAndAnOldSchema() async throws {

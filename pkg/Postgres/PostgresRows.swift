@@ -6,29 +6,34 @@ public struct PostgresRows: Sendable, RandomAccessCollection {
     let result: ResultHandle
 
     public var startIndex: Int { 0 }
-    public var endIndex: Int { Int(PQntuples(result.pointer)) }
+    public var endIndex: Int { result.read { Int(PQntuples($0)) } }
     public subscript(position: Int) -> PostgresRow {
         precondition(indices.contains(position), "row out of range")
         return PostgresRow(result: result, index: Int32(position))
     }
 
     /// Rows inserted, updated, deleted, copied or selected.
-    public var affectedRows: Int { Int(String(cString: PQcmdTuples(result.pointer))) ?? 0 }
+    public var affectedRows: Int { result.read { Int(String(cString: PQcmdTuples($0))) ?? 0 } }
 
     /// What the server calls the command done: `INSERT 0 1`, `COMMIT`, …
-    public var commandTag: String { String(cString: PQcmdStatus(result.pointer)) }
+    public var commandTag: String { result.read { String(cString: PQcmdStatus($0)) } }
 
     public var columns: [String] {
-        (0..<PQnfields(result.pointer)).map { String(cString: PQfname(result.pointer, $0)) }
+        result.read { result in (0..<PQnfields(result)).map { String(cString: PQfname(result, $0)) } }
     }
 }
 
 /// Owns one PGresult. `@unchecked Sendable` because libpq never changes a result after handing it out, so any thread may
 /// read it; it is freed once, by the last owner.
 final class ResultHandle: @unchecked Sendable {
-    let pointer: OpaquePointer
+    private let pointer: OpaquePointer
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
     deinit { PQclear(pointer) }
+
+    /// Everything that libpq points to lives until `body` returns.
+    func read<Value>(_ body: (OpaquePointer) throws -> Value) rethrows -> Value {
+        try withExtendedLifetime(self) { try body(pointer) }
+    }
 }
 
 /// One row, decoded by column name.
@@ -48,16 +53,18 @@ public struct PostgresRow: Sendable {
     public func decodeIfPresent<Value: PostgresDecodable>(
         _ column: String, as type: Value.Type = Value.self
     ) throws -> Value? {
-        let number = PQfnumber(result.pointer, quoted(column))
-        guard number >= 0 else {
-            throw PostgresDecodingError(column: column, expectation: Value.expectation, found: "no such column")
+        try result.read { result in
+            let number = PQfnumber(result, quoted(column))
+            guard number >= 0 else {
+                throw PostgresDecodingError(column: column, expectation: Value.expectation, found: "no such column")
+            }
+            guard PQgetisnull(result, index, number) == 0 else { return nil }
+            let length = Int(PQgetlength(result, index, number))
+            let text = UnsafeRawBufferPointer(start: PQgetvalue(result, index, number), count: length)
+            if let value = Value(postgresText: text) { return value }
+            let shown = String(decoding: text.prefix(40), as: UTF8.self)
+            throw PostgresDecodingError(column: column, expectation: Value.expectation, found: "“\(shown)”")
         }
-        guard PQgetisnull(result.pointer, index, number) == 0 else { return nil }
-        let length = Int(PQgetlength(result.pointer, index, number))
-        let text = UnsafeRawBufferPointer(start: PQgetvalue(result.pointer, index, number), count: length)
-        if let value = Value(postgresText: text) { return value }
-        let shown = String(decoding: text.prefix(40), as: UTF8.self)
-        throw PostgresDecodingError(column: column, expectation: Value.expectation, found: "“\(shown)”")
     }
 
     /// PQfnumber folds case as SQL does unless the name is quoted.
