@@ -2,49 +2,47 @@ internal import Cryptography
 internal import EventLoops
 internal import Redis
 
-/// What is known of an id that a producer gave.
-enum Sighting: Equatable {
-    /// Never seen: it is marked as pending now.
-    case new
-    /// Its event was accepted.
-    case accepted
-    /// Another request with it is under way, or ended without an answer less than half a minute ago.
-    case pending
-    /// Redis is away: nothing is known, and nothing is remembered.
-    case unknown
-}
-
-/// Remembers ids in Redis: `p` while a request is under way, `d` when Kafka has the event. A crash in between can let an id be
-/// published twice; it is never swallowed. Confined to its loop's thread.
+/// Remembers ids in Redis: `0` while a request is under way, `1` when Kafka has the event (small numbers take no memory of their own there).
+/// A crash in between can let an id be published twice; it is never swallowed. Confined to its loop's thread.
 final class DuplicateFilter {
-    private static let pendingSeconds: Int64 = 30
+    /// Longer than a record may wait for its acknowledgement: so a mark that is removed or made final is still the request's own.
+    static let pendingSeconds: Int64 = 30
 
     private let redis: RedisConnection
+    private let log: String
     private(set) var window: DuplicateWindow
 
-    init(_ redis: RedisConnection, window: DuplicateWindow) {
+    /// - Parameter log: names the log that events go to. An in-memory broker is another one at each start, and what it forgot must not be
+    ///   taken for accepted.
+    init(_ redis: RedisConnection, log: String, window: DuplicateWindow) {
         self.redis = redis
+        self.log = log
         self.window = window
     }
 
     /// The key of an id: 16 bytes of a digest, so that every id takes the same memory and none can pose as another.
-    /// - Parameter log: names the log that the event went to: an in-memory broker is another one at each start, and what it forgot
-    ///   must not be taken for accepted.
-    static func key(log: String, tenant: String, source: String, id: String) -> RedisArgument {
+    func key(tenant: String, source: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> RedisArgument {
         var input: [UInt8] = []
-        for text in [log, tenant, source, id] {
-            input.append(contentsOf: text.utf8)
-            input.append(0)
+        input.reserveCapacity(log.utf8.count + tenant.utf8.count + source.count + id.count + 3)
+        input.append(contentsOf: log.utf8)
+        input.append(0)
+        input.append(contentsOf: tenant.utf8)
+        input.append(0)
+        input.append(contentsOf: source)
+        input.append(0)
+        input.append(contentsOf: id)
+        return withUnsafeTemporaryAllocation(byteCount: SHA256.digestLength, alignment: 8) { digest in
+            input.withUnsafeBytes { SHA256.digest(of: $0, into: digest) }
+            return .bytes([UInt8(ascii: "i"), UInt8(ascii: ":")] + digest.prefix(16))
         }
-        return .bytes(Array("i:".utf8) + SHA256.digest(of: input).prefix(16))
     }
 
     /// Marks the id as pending if it is new. `completion` is called on the loop's thread, now or later.
     func look(_ key: RedisArgument, _ completion: @escaping (Sighting) -> Void) {
-        redis.command(["SET", key, "p", "NX", "EX", .integer(Self.pendingSeconds)]) { [weak self] result in
+        redis.command(["SET", key, "0", "NX", "EX", .integer(Self.pendingSeconds)]) { [self] result in
             switch result {
             case .failure: completion(.unknown)
-            case .success(.null): self?.state(of: key, completion)
+            case .success(.null): state(of: key, completion)
             case .success: completion(.new)
             }
         }
@@ -56,17 +54,18 @@ final class DuplicateFilter {
             case .failure: completion(.unknown)
             case .success(let reply):
                 // Gone meanwhile: its request has just failed, so this one may go on; the mark is missed for once.
-                completion(reply.isNull ? .unknown : reply.text == "d" ? .accepted : .pending)
+                completion(reply.isNull ? .unknown : reply.bytes == [UInt8(ascii: "1")] ? .accepted : .pending)
             }
         }
     }
 
-    /// Kafka has the event: its id is a duplicate from now on, for as long as the window is.
-    func accepted(_ key: RedisArgument) {
-        let seconds = window.remember(now: EventLoop.monotonicNanoseconds())
-        redis.command(["SET", key, "d", "EX", .integer(Int64(seconds))]) { _ in }
+    func change(_ mark: MarkChange, of key: RedisArgument) {
+        switch mark {
+        case .keep: return
+        case .remember:
+            let seconds = window.remember(now: EventLoop.monotonicNanoseconds())
+            redis.command(["SET", key, "1", "EX", .integer(Int64(seconds))]) { _ in }
+        case .forget: redis.command(["DEL", key]) { _ in }
+        }
     }
-
-    /// Kafka certainly does not have the event: the id may come again at once.
-    func rejected(_ key: RedisArgument) { redis.command(["DEL", key]) { _ in } }
 }

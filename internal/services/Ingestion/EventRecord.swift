@@ -1,97 +1,113 @@
-public import Cryptography
 internal import JSONScanning
-public import Kafka
+internal import Kafka
 internal import Records
 
 /// The record that carries an event to topic `events`: CloudEvents' Kafka binding in binary mode, the body that endpoints will get as
-/// its value. Its buffers are reused: one per thread.
-public struct EventRecord {
-    public private(set) var key: [UInt8] = []
-    public private(set) var value: [UInt8] = []
-    public private(set) var headers = RecordHeaders()
-    /// The event's id, given or drawn.
-    public private(set) var id = ""
+/// its value. Filling it again uses its memory again.
+struct EventRecord {
+    private(set) var key: [UInt8] = []
+    private(set) var value: [UInt8] = []
+    private(set) var headers = RecordHeaders()
+    private var idEnd = 0
 
-    public init() {}
+    /// The event's id, given or drawn, as JSON: the first member of the value.
+    var idJSON: ArraySlice<UInt8> { value[Self.idStart..<idEnd] }
+
+    private static let idStart = 6
+
+    /// Memory that it keeps.
+    var heldBytes: Int { value.capacity }
 
     /// - Parameters:
     ///   - body: what the event was parsed from.
     ///   - traceParent: the request's, where it is one.
-    ///   - nowMs: milliseconds since 1970.
-    public mutating func build(
+    mutating func build(
         _ event: ParsedEvent, body: UnsafeRawBufferPointer, tenant: String, traceParent: UnsafeRawBufferPointer?,
-        nowMs: Int64,
-        random: BufferedRandom
+        stamp: inout EventStamp
     ) {
-        id = event.id ?? uuid7(nowMs, random)
-        let time = event.timestamp ?? rfc3339(nowMs)
-        buildValue(event, body, time)
+        key.removeAll(keepingCapacity: true)
+        value.removeAll(keepingCapacity: true)
         headers.removeAll()
-        headers.append(RecordHeader.id, id)
-        headers.append(RecordHeader.type, event.type)
-        headers.append(RecordHeader.source, event.source)
-        headers.append(RecordHeader.time, time)
+        value.reserveCapacity(body.count + 128)
+        // These two are needed as text; the others are copied as they stand.
+        let drawnID = event.id == nil ? stamp.drawID() : []
+        buildValue(event, body, drawnID, stamp.timeText)
+        buildHeaders(event, body, tenant, drawnID, stamp.timeText)
+        if let traceParent, isTraceParent(traceParent) { headers.append(RecordHeader.traceParent, traceParent) }
+        key.append(contentsOf: tenant.utf8)
+        key.append(0)
+        if let chosen = event.orderingKey ?? event.id {
+            chosen.withBytes(of: body) { key.append(contentsOf: $0) }
+        } else {
+            key.append(contentsOf: drawnID)
+        }
+    }
+
+    /// Strings and `data` go through byte for byte, escapes included.
+    private mutating func buildValue(
+        _ event: ParsedEvent, _ body: UnsafeRawBufferPointer, _ drawnID: [UInt8], _ time: [UInt8]
+    ) {
+        value.append(contentsOf: #"{"id":"#.utf8)
+        append(event.id?.json, of: body, orQuoted: drawnID)
+        idEnd = value.count
+        value.append(contentsOf: #","type":"#.utf8)
+        append(event.type.json, of: body)
+        value.append(contentsOf: #","source":"#.utf8)
+        append(event.source.json, of: body)
+        value.append(contentsOf: #","timestamp":"#.utf8)
+        append(event.timestamp?.json, of: body, orQuoted: time)
+        value.append(contentsOf: #","data":"#.utf8)
+        if let data = event.data { append(data, of: body) } else { value.append(contentsOf: "null".utf8) }
+        value.append(UInt8(ascii: "}"))
+    }
+
+    private mutating func append(_ range: Range<Int>, of body: UnsafeRawBufferPointer) {
+        value.append(contentsOf: UnsafeRawBufferPointer(rebasing: body[range]))
+    }
+
+    private mutating func append(_ range: Range<Int>?, of body: UnsafeRawBufferPointer, orQuoted text: [UInt8]) {
+        if let range { return append(range, of: body) }
+        value.append(UInt8(ascii: "\""))
+        value.append(contentsOf: text)
+        value.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func buildHeaders(
+        _ event: ParsedEvent, _ body: UnsafeRawBufferPointer, _ tenant: String, _ drawnID: [UInt8], _ time: [UInt8]
+    ) {
+        append(RecordHeader.id, event.id, of: body, or: drawnID)
+        event.type.withBytes(of: body) { headers.append(RecordHeader.type, $0) }
+        event.source.withBytes(of: body) { headers.append(RecordHeader.source, $0) }
+        append(RecordHeader.time, event.timestamp, of: body, or: time)
         headers.append(RecordHeader.specVersion, "1.0")
         headers.append(RecordHeader.contentType, "application/json")
         headers.append(RecordHeader.tenant, tenant)
-        if let orderingKey = event.orderingKey { headers.append(RecordHeader.orderingKey, orderingKey) }
-        if let traceParent, isTraceParent(traceParent) { headers.append(RecordHeader.traceParent, traceParent) }
-        key.removeAll(keepingCapacity: true)
-        key.append(contentsOf: tenant.utf8)
-        key.append(0)
-        key.append(contentsOf: (event.orderingKey ?? id).utf8)
-    }
-
-    /// `data` goes through byte for byte.
-    private mutating func buildValue(_ event: ParsedEvent, _ body: UnsafeRawBufferPointer, _ time: String) {
-        var writer = JSONWriter(reserving: body.count + 128)
-        writer.object { writer in
-            writer.member("id", id)
-            writer.member("type", event.type)
-            writer.member("source", event.source)
-            writer.member("timestamp", time)
-            writer.key("data")
-            if let data = event.data {
-                writer.raw(UnsafeRawBufferPointer(rebasing: body[data]))
-            } else {
-                writer.null()
-            }
-        }
-        value = writer.bytes
+        event.orderingKey?.withBytes(of: body) { headers.append(RecordHeader.orderingKey, $0) }
     }
 }
 
-/// A UUID of version 7 (RFC 9562, 5.7): milliseconds, then random bits.
-func uuid7(_ nowMs: Int64, _ random: BufferedRandom) -> String {
-    let first = UInt64(bitPattern: nowMs) << 16 | 0x7000 | random.next() & 0xfff
-    let second = random.next() >> 2 | 1 << 63
-    let digits = hexDigits(first) + hexDigits(second)
-    var text = ""
-    text.reserveCapacity(36)
-    for (index, digit) in digits.enumerated() {
-        if [8, 12, 16, 20].contains(index) { text.append("-") }
-        text.append(digit)
+extension EventRecord {
+    private mutating func append(
+        _ name: StaticString, _ text: EventText?, of body: UnsafeRawBufferPointer, or other: [UInt8]
+    ) {
+        guard let text else { return headers.append(name, other) }
+        text.withBytes(of: body) { headers.append(name, $0) }
     }
-    return text
 }
 
-private func hexDigits(_ word: UInt64) -> String {
-    let digits = String(word, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-}
-
-/// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`.
+/// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros.
 func isTraceParent(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard bytes.count == 55, bytes.starts(with: "00-".utf8), bytes[35] == UInt8(ascii: "-"),
-        bytes[52] == UInt8(ascii: "-")
-    else {
-        return false
-    }
-    for index in 3..<55 where index != 35 && index != 52 {
+    guard bytes.count == 55, UnsafeRawBufferPointer(rebasing: bytes[..<3]).isText("00-") else { return false }
+    var isZero = true
+    for index in 3..<55 {
         switch bytes[index] {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): continue
+        case UInt8(ascii: "-"):
+            guard index == 35 || index == 52, !isZero else { return false }
+            isZero = true
+        case UInt8(ascii: "0"): continue
+        case UInt8(ascii: "1")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): isZero = false
         default: return false
         }
     }
-    return true
+    return bytes[35] == UInt8(ascii: "-") && bytes[52] == UInt8(ascii: "-")
 }

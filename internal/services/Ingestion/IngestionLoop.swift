@@ -1,78 +1,97 @@
-internal import CLinux
-internal import Cryptography
 internal import EventLoops
 internal import HTTPServing
 internal import Kafka
 internal import Logs
 internal import Metrics
-internal import Records
 internal import Redis
 internal import ServiceSupport
 
 /// One server thread of ingestion, with its own producer and its own connection to Redis: an event is taken, produced and answered on
-/// this thread alone.
+/// this thread alone. What it does with each is decided in `Decisions`.
 ///
-///     request ─► parse ─► id seen? (Redis) ─► produce ─► … report ─► 202
+///     request ─► parse ─► build the record ─► id seen? (Redis) ─► produce ─► … report ─► 202
 final class IngestionLoop {
     /// An event on its way to Kafka.
     private struct Pending {
         var responder: HTTPResponder
-        var id: String
-        var key: RedisArgument?
+        /// What is answered when Kafka has it.
+        var acceptance: [UInt8]
+        /// Where the id is marked, if it is.
+        var mark: RedisArgument?
         var since: UInt64
     }
 
-    /// How long an event may wait for Kafka's acknowledgement; the producer of the event waits as long.
+    /// How long an event may wait for Kafka's acknowledgement, and its producer for an answer. Below `DuplicateFilter.pendingSeconds`.
     private static let acknowledgementMs = 5_000
+    /// Waiting for others makes batches, which is what an event costs least in; it is a small part of what an acknowledgement takes.
+    private static let lingerMs = 5
+    /// A Redis that is slower is treated as away: its connection is dropped, and events are taken without it until it is back.
+    private static let redisPatienceMs: UInt64 = 250
+    /// Records that are kept for the next event, and the largest one that is.
+    private static let keptRecords = 64
+    private static let keptRecordBytes = 16 << 10
 
     private let path: String
     private let metrics: IngestionMetrics
-    private let logID: String
-    private let access: EventAccess
+    private let maximumBytes: Int
+    private var access: EventAccess
     private var parser: EventParser
-    private var record = EventRecord()
-    private let random = BufferedRandom()
-    private let redis: RedisConnection
+    private var stamp = EventStamp()
+    private var spareRecords: [EventRecord] = []
     private let filter: DuplicateFilter
     private var producer: Producer!
     private var topic: ProducerTopic!
-    private var pending: [UInt64: Pending] = [:]
-    private var nextToken: UInt64 = 0
+    private var pending = SlotTable<Pending>()
 
     init(
-        _ context: ServiceContext, path: String, metrics: IngestionMetrics, access: EventAccess, health: ReadinessFlag,
+        _ context: ServiceContext, path: String, isOpen: Bool, metrics: IngestionMetrics, health: LoopHealth,
         loop: EventLoop
     ) throws {
         self.path = path
         self.metrics = metrics
-        logID = context.configuration.kafka.logID
-        self.access = access
         let configuration = context.configuration
-        parser = EventParser(maximumBytes: configuration.events.maxSizeBytes)
+        maximumBytes = configuration.events.maxSizeBytes
+        access = try EventAccess(configuration, isOpen: isOpen)
+        parser = EventParser(maximumBytes: maximumBytes)
+        filter = Self.makeFilter(context, health, loop)
+        let index = health.addLoop()
         let log = context.logger
         let limiter = LogLimiter()
-        redis = RedisConnection(loop: loop, configuration: configuration.redis.client(context.name)) { event in
-            if case .connected = event { return }
-            log.warning("Redis is away: ids are not remembered", metadata: [LogKey.reason: "\(event)"], limit: limiter)
-        }
-        filter = DuplicateFilter(
-            redis,
-            window: DuplicateWindow(
-                windowSeconds: configuration.ingestion.dedupWindow.milliseconds / 1_000,
-                memoryBytes: configuration.ingestion.dedupMemoryBytes, now: EventLoop.monotonicNanoseconds()))
         var settings = configuration.producer(context.name, logger: log)
         settings.messageTimeoutMilliseconds = Self.acknowledgementMs
+        settings.lingerMilliseconds = Self.lingerMs
         producer = try Producer(
             settings, on: loop,
             handlers: ProducerHandlers(
                 report: { [unowned self] token, report in reported(token, report) },
-                healthChanged: { health.set($0 ? .ready : .unavailable("no broker answers")) },
+                healthChanged: { health.kafka(ofLoop: index, isUp: $0) },
                 failed: {
                     log.warning("the producer reports an error", metadata: [LogKey.error: "\($0)"], limit: limiter)
                 }))
         topic = try producer.topic(configuration.kafka.topics.events)
-        redis.connect()
         metrics.window.set(filter.window.seconds)
+    }
+
+    private static func makeFilter(_ context: ServiceContext, _ health: LoopHealth, _ loop: EventLoop)
+        -> DuplicateFilter
+    {
+        let configuration = context.configuration
+        var client = configuration.redis.client(context.name)
+        client.commandTimeoutMilliseconds = redisPatienceMs
+        let log = context.logger
+        let limiter = LogLimiter()
+        let redis = RedisConnection(loop: loop, configuration: client) { event in
+            health.redis(event)
+            if case .connected = event { return log.info("connected to Redis") }
+            log.warning("Redis is away: ids are not remembered", metadata: [LogKey.reason: "\(event)"], limit: limiter)
+        }
+        redis.connect()
+        let settings = configuration.ingestion
+        return DuplicateFilter(
+            redis, log: configuration.kafka.logID + "/" + configuration.kafka.topics.events,
+            window: DuplicateWindow(
+                windowSeconds: settings.dedupWindow.milliseconds / 1_000,
+                memoryBytes: settings.dedupMemoryBytes / settings.threads, now: EventLoop.monotonicNanoseconds()))
     }
 
     var routes: [DirectRoute] {
@@ -83,78 +102,80 @@ final class IngestionLoop {
 
     private func take(_ request: borrowing DirectRequest, _ responder: HTTPResponder) {
         do throws(HTTPProblem) {
-            let tenant = try access.tenant(authorization: request.header("authorization"), nowMs: clinux_realtime_ms())
-            guard Answers.isJSON(request.header("content-type")) else { throw Answers.wrongContentType }
-            let event = try parser.parse(request.body)
-            guard producer.isHealthy else { throw Answers.kafkaAway }
+            stamp.readClock()
+            let tenant = try access.tenant(authorization: request.header("authorization"), nowMs: stamp.now)
+            try checkMediaType(of: request)
+            let body = request.body
+            let event = try parser.parse(body)
+            guard producer.isHealthy else { return end(.kafkaAway, responder) }
+            var record = spareRecords.popLast() ?? EventRecord()
             record.build(
-                event, body: request.body, tenant: tenant, traceParent: request.header("traceparent"),
-                nowMs: clinux_realtime_ms(),
-                random: random)
-            guard event.id != nil else { return produce(record, key: nil, responder) }
-            lookUp(
-                record, DuplicateFilter.key(log: logID, tenant: tenant, source: event.source, id: record.id), responder)
+                event, body: body, tenant: tenant, traceParent: request.header("traceparent"), stamp: &stamp)
+            guard record.value.count <= maximumBytes else {
+                throw EventParser.tooLarge(record.value.count, maximumBytes)
+            }
+            guard let id = event.id else { return produce(record, mark: nil, responder) }
+            let mark = id.withBytes(of: body) { id in
+                event.source.withBytes(of: body) { filter.key(tenant: tenant, source: $0, id: id) }
+            }
+            lookUp(record, mark, responder)
         } catch {
-            refuse(responder, error)
+            metrics.refused.increment()
+            responder.answer(error)
         }
     }
 
-    private func refuse(_ responder: HTTPResponder, _ problem: HTTPProblem) {
-        (problem.status == 503 ? metrics.unavailable : metrics.refused).increment()
-        responder.answer(problem)
-    }
-
-    /// The request's memory is gone when Redis answers: the record is kept.
-    private func lookUp(_ record: EventRecord, _ key: RedisArgument, _ responder: HTTPResponder) {
-        filter.look(key) { [self] sighting in
-            switch sighting {
-            case .new: produce(record, key: key, responder)
-            case .accepted:
-                metrics.duplicates.increment()
-                responder.answer(Answers.accepted(id: record.id, duplicate: true))
-            case .pending: refuse(responder, Answers.pending)
-            case .unknown:
-                metrics.unremembered.increment()
-                produce(record, key: nil, responder)
+    /// The request's memory is gone when Redis answers; the record is not.
+    private func lookUp(_ record: consuming EventRecord, _ mark: RedisArgument, _ responder: HTTPResponder) {
+        filter.look(mark) { [self, record] sighting in
+            if sighting == .unknown { metrics.unremembered.increment() }
+            switch NextStep(after: sighting) {
+            case .produce(let marked): produce(record, mark: marked ? mark : nil, responder)
+            case .end(.duplicate):
+                metrics.count(.duplicate)
+                accept(responder, Ending.acceptance(id: record.idJSON, isDuplicate: true))
+            case .end(let ending): end(ending, responder)
             }
         }
     }
 
-    private func produce(_ record: EventRecord, key: RedisArgument?, _ responder: HTTPResponder) {
-        nextToken += 1
-        let token = nextToken
-        let result = record.key.withUnsafeBytes { recordKey in
+    private func produce(_ record: consuming EventRecord, mark: RedisArgument?, _ responder: HTTPResponder) {
+        let event = Pending(
+            responder: responder, acceptance: Ending.acceptance(id: record.idJSON, isDuplicate: false), mark: mark,
+            since: EventLoop.monotonicNanoseconds())
+        let token = pending.insert(event)
+        let result = record.key.withUnsafeBytes { key in
             record.value.withUnsafeBytes { value in
-                producer.produce(to: topic, key: recordKey, value: value, headers: record.headers, token: token)
+                producer.produce(to: topic, key: key, value: value, headers: record.headers, token: token)
             }
         }
-        guard result == .queued else {
-            if let key { filter.rejected(key) }
-            return refuse(responder, Answers.problem(result))
+        if let verdict = Verdict(result) { settle(token, verdict) }
+        if spareRecords.count < Self.keptRecords, record.heldBytes <= Self.keptRecordBytes {
+            spareRecords.append(record)
         }
-        pending[token] = Pending(
-            responder: responder, id: record.id, key: key, since: EventLoop.monotonicNanoseconds())
     }
 
-    private func reported(_ token: UInt64, _ report: DeliveryReport) {
-        guard let event = pending.removeValue(forKey: token) else { return }
-        switch report {
-        case .acknowledged:
-            if let key = event.key {
-                filter.accepted(key)
-                metrics.window.set(filter.window.seconds)
-            }
-            metrics.accepted.increment()
-            metrics.produced.increment()
-            metrics.acknowledgement.observe(nanoseconds: EventLoop.monotonicNanoseconds() - event.since)
-            event.responder.answer(Answers.accepted(id: event.id, duplicate: false))
-        case .failed(let error, let possiblyPersisted):
-            // What may be in the log keeps its mark until that expires: the id is neither published twice now, nor swallowed.
-            if let key = event.key, !possiblyPersisted { filter.rejected(key) }
-            let isTooLarge = error.code == .messageTooLarge
-            refuse(
-                event.responder,
-                possiblyPersisted ? Answers.unacknowledged : isTooLarge ? Answers.tooLarge : Answers.kafkaAway)
-        }
+    private func reported(_ token: UInt64, _ report: DeliveryReport) { settle(token, Verdict(report)) }
+
+    private func settle(_ token: UInt64, _ verdict: Verdict) {
+        guard let event = pending.remove(token) else { return }
+        if let mark = event.mark { filter.change(verdict.mark, of: mark) }
+        guard verdict.ending == .accepted else { return end(verdict.ending, event.responder) }
+        metrics.count(.accepted)
+        metrics.produced.increment()
+        metrics.window.set(filter.window.seconds)
+        metrics.acknowledgement.observe(nanoseconds: EventLoop.monotonicNanoseconds() - event.since)
+        accept(event.responder, event.acceptance)
+    }
+
+    // MARK: Answers
+
+    private func accept(_ responder: HTTPResponder, _ body: [UInt8]) {
+        body.withUnsafeBytes { responder.answer(status: 202, contentType: "application/json", $0) }
+    }
+
+    private func end(_ ending: Ending, _ responder: HTTPResponder) {
+        metrics.count(ending)
+        if let problem = ending.problem { responder.answer(problem) }
     }
 }

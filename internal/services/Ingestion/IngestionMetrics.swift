@@ -2,25 +2,25 @@ internal import Metrics
 
 /// Everything that ingestion counts.
 final class IngestionMetrics: Sendable {
-    let accepted: Counter
-    let duplicates: Counter
+    /// Bad requests.
     let refused: Counter
-    let unavailable: Counter
     let unremembered: Counter
     let produced: Counter
     let acknowledgement: Histogram
     let window: Gauge
+    private let accepted: Counter
+    private let endings: [String: Counter]
 
     init(_ registry: MetricsRegistry, topic: String) {
         let events = registry.counter(
             "webhook_events_received_total", help: "Events received, by what became of them.", labels: ["result"])
-        accepted = events.labelled("accepted")
-        duplicates = events.labelled("duplicate")
+        var endings: [String: Counter] = [:]
+        for ending in Ending.allCases { endings[ending.label] = events.labelled(ending.label) }
+        self.endings = endings
+        accepted = events.labelled(Ending.accepted.label)
         refused = events.labelled("refused")
-        unavailable = events.labelled("unavailable")
         unremembered = registry.counter(
-            "webhook_events_unremembered_total", help: "Events accepted without a look at their id, for Redis was away."
-        )
+            "webhook_events_unremembered_total", help: "Events whose id was not looked up, for Redis was away or slow.")
         produced = registry.counter(
             "webhook_kafka_messages_produced_total", help: "Records acknowledged by Kafka.", labels: ["topic"]
         ).labelled(topic)
@@ -29,5 +29,9 @@ final class IngestionMetrics: Sendable {
             buckets: Histogram.latencyBuckets)
         window = registry.gauge(
             "webhook_events_dedup_window_seconds", help: "How long an id is remembered at the present rate.")
+    }
+
+    func count(_ ending: Ending) {
+        (ending == .accepted ? accepted : endings[ending.label])?.increment()
     }
 }

@@ -7,14 +7,18 @@ public func ingestionServices(_ context: ServiceContext) throws -> [any Service]
     let configuration = context.configuration
     // In profile development everybody may send.
     let routes = try eventRoutes(context, at: "/events", isOpen: configuration.isDevelopment)
-    let server = ServiceServer(
-        context, listen: configuration.ingestion.listen, configure: { takeEvents(configuration.events, &$0) },
-        directRoutes: routes)
-    return [TopicsService(context), server]
+    let server = ServiceServer(context, listen: configuration.ingestion.listen) { server in
+        takeEvents(configuration.events, &server)
+        server.loops = configuration.ingestion.threads
+    } directRoutes: { loop in
+        try routes(loop)
+    }
+    let topics = context.readiness.register("topics")
+    return [TopicsService(context) { topics.set(.ready) }, server]
 }
 
-/// The route that takes events, for a server of the caller's, which needs `takeEvents` too. It registers its metrics and `kafka`, by which
-/// `/ready` tells whether events can be taken.
+/// The route that takes events, for a server of the caller's, which needs `takeEvents` too. It registers its metrics, and `kafka`
+/// and `redis`, by which `/ready` tells whether events can be taken and their ids remembered.
 /// - Parameters:
 ///   - isOpen: Whether events are taken without a token, for tenant `default`.
 ///   - isRequired: Whether the service is of no use without Kafka.
@@ -23,10 +27,9 @@ public func eventRoutes(
 ) throws -> HTTPServer.DirectRoutes {
     let configuration = context.configuration
     let metrics = IngestionMetrics(context.metrics, topic: configuration.kafka.topics.events)
-    let access = try EventAccess(configuration, isOpen: isOpen)
-    let kafka = context.readiness.register("kafka", isRequired: isRequired)
+    let health = LoopHealth(context.readiness, isRequired: isRequired)
     return { loop in
-        try IngestionLoop(context, path: path, metrics: metrics, access: access, health: kafka, loop: loop).routes
+        try IngestionLoop(context, path: path, isOpen: isOpen, metrics: metrics, health: health, loop: loop).routes
     }
 }
 

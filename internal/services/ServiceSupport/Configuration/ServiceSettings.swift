@@ -51,17 +51,21 @@ public struct RegistrySettings: Sendable {
 /// `ingestion`
 public struct IngestionSettings: Sendable {
     public let listen: HostPort
+    /// Each with its own producer and connection to Redis.
+    public let threads: Int
     public let dedupWindow: Duration
     public let dedupMemoryBytes: Int
 
     init(_ settings: SettingsSection) {
         listen = settings.value("listen", .hostPort, default: .loopback(8_082), "Where events are taken.")
+        threads = settings.value(
+            "threads", .integer(1...64), default: 1, "Threads that take events; one does tens of thousands a second.")
         dedupWindow = settings.value(
             "dedup_window", .duration(.seconds(60) ... .days(30)), default: .days(1),
             "How long an event's id is remembered, so that a repetition is not published again.")
         dedupMemoryBytes = settings.value(
             "dedup_memory", .bytes(1 << 20...(1 << 40)), default: 256 << 20,
-            "How much of Redis that may take; the window shrinks to fit.")
+            "How much of Redis that may take, for each process; the window shrinks to fit.")
     }
 }
 

@@ -7,8 +7,13 @@ internal import Logs
 public final class TopicsService: Service {
     public let name = "TopicsService"
     private let context: ServiceContext
+    private let whenReady: @Sendable () -> Void
 
-    public init(_ context: ServiceContext) { self.context = context }
+    /// - Parameter whenReady: Called when the topics are there and right.
+    public init(_ context: ServiceContext, whenReady: @escaping @Sendable () -> Void = {}) {
+        self.context = context
+        self.whenReady = whenReady
+    }
 
     public func run() async throws {
         let keeper = try TopicKeeper(context.configuration, clientID: context.name, logger: context.logger)
@@ -17,6 +22,7 @@ public final class TopicsService: Service {
         } catch is CancellationError {
             return
         }
+        whenReady()
         await gracefulShutdown()
     }
 }
