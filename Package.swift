@@ -128,7 +128,8 @@ let services: [Target] = [
         "Supervising",
         [
             "ServiceSupport", "Records", "Kafka", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags", "Gateway",
+            "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags",
+            "Gateway",
         ]),
 ]
 
@@ -208,7 +209,7 @@ let suites: [Target] = [
         "SupervisingTests",
         [
             "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "TestSupport",
+            "EventLoops", "martlet", "TestSupport",
         ]),
     tests(
         "BlackBoxTests",

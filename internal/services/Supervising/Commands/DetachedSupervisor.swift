@@ -22,7 +22,9 @@ enum DetachedSupervisor {
     }
 
     /// In the caller: starts the supervisor, shows its progress, and returns when it is ready. Throws with its last line where it is not.
-    static func launch(_ state: LocalState, arguments: [String]) async throws -> LocalState.Running {
+    static func launch(
+        _ state: LocalState, arguments: [String], progress: (String) -> Void
+    ) async throws -> LocalState.Running {
         let output = try spawn(arguments)
         let lines = AsyncStream.makeStream(of: String.self)
         NativeThread.start(name: "supervisor-out") {
@@ -46,7 +48,7 @@ enum DetachedSupervisor {
             if line.hasPrefix("Error: ") || !failure.isEmpty {
                 failure.append(failure.isEmpty ? String(line.dropFirst(7)) : line)
             } else {
-                CommandOutput.standard.result(line)
+                progress(line)
             }
         }
         throw SupervisionError(

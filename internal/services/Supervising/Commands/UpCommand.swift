@@ -54,7 +54,7 @@ struct UpRun: Sendable {
             try await supervise { running in try DetachedSupervisor.becomeSilent(state, running) }
         } else if detaches {
             say("Starting Martlet in \(state.directory)")
-            try await finish(try await DetachedSupervisor.launch(state, arguments: supervisorWords))
+            try await finish(try await DetachedSupervisor.launch(state, arguments: supervisorWords, progress: say))
         } else {
             say("Starting Martlet in \(state.directory)")
             try await supervise { running in try await finish(running) }

@@ -1,8 +1,8 @@
-internal import ServiceSupport
 internal import Flags
 internal import Gateway
 internal import Postgres
 internal import Records
+internal import ServiceSupport
 
 struct UsersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,7 +12,8 @@ struct UsersCommand: ParsableCommand {
 
 struct UsersAddCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Add a user.", discussion: "The password is read from standard input, one line.")
+        commandName: "add", abstract: "Add a user.",
+        discussion: "The password is asked for, or is one line of standard input where that is no terminal.")
     @Argument(help: "The name to log in with.") var username: String
     @Option(help: "Whose webhooks and events the user sees.") var tenant = defaultTenant
     @Option(valueName: "scope", help: "What the user may do; repeatable; default: everything.") var scope: [String] = []
@@ -28,7 +29,7 @@ struct UsersAddCommand: ParsableCommand {
     func run() async throws {
         let scopes = scope.isEmpty ? Scope.allCases : scope.compactMap(Scope.init(rawValue:))
         let user = User(username: username, tenant: tenant, scopes: scopes)
-        let password = try readPassword()
+        let password = try await Password.read()
         try await withUsers(source) { try await $0.add(user, password: password) }
         CommandOutput.standard.result("Added \(username), of tenant \(tenant).")
     }
@@ -37,26 +38,20 @@ struct UsersAddCommand: ParsableCommand {
 struct UsersPasswordCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "password", abstract: "Replace a user's password.",
-        discussion: "It is read from standard input, one line.")
+        discussion: """
+            The password is asked for, or is one line of standard input where that is no terminal. Tokens that were issued before stay \
+            valid until they expire.
+            """)
     @Argument(help: "Whose.") var username: String
     @Option(help: "The user's tenant, to be sure whom this changes.") var tenant: String?
     @OptionGroup var source: ConfigurationOptions
 
     func run() async throws {
-        let password = try readPassword()
+        let password = try await Password.read()
         let (username, tenant) = (username, tenant)
         try await withUsers(source) { try await $0.setPassword(password, of: username, tenant: tenant) }
         CommandOutput.standard.result("Changed the password of \(username).")
     }
-}
-
-/// Not an option's value: command lines are seen by everybody on the machine.
-private func readPassword() throws -> String {
-    CommandOutput.standard.note("Password:")
-    guard let line = readLine(), !line.isEmpty else {
-        throw ValidationError("give the password on standard input")
-    }
-    return line
 }
 
 private func withUsers(_ source: ConfigurationOptions, _ body: @Sendable (UserStore) async throws -> Void) async throws

@@ -76,7 +76,8 @@ final class LoopbackPort {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(made, generic, length) == 0 && getsockname(made, generic, &length) == 0
+                // Bound alone it is not taken: others that allow reuse, as servers do, may bind it too.
+                bind(made, generic, length) == 0 && listen(made, 1) == 0 && getsockname(made, generic, &length) == 0
             }
         }
         guard isBound else {

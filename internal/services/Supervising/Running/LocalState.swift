@@ -25,7 +25,7 @@ public struct LocalState: Sendable {
     /// The system that runs here; nil where none does (what a killed one left behind is ignored).
     func running() -> Running? {
         guard let text = Files.read(file), let value = JSONValue(answer: Array(text.utf8)),
-            let pid = value["pid"]?.integer.map(Int32.init), isOurs(pid)
+            let pid = value["pid"]?.integer.flatMap({ Int32(exactly: $0) }), isOurs(pid)
         else { return nil }
         var ports = LocalPorts()
         for (name, path) in LocalPorts.all {

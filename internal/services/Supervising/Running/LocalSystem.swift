@@ -81,8 +81,10 @@ actor LocalSystem {
         let kafka = try kafkaMode()
         try ports.check(without: kafka.usesOwnPorts ? [] : ["Kafka", "Kafka's controller"])
         try checkExecutables()
-        try await startPostgres()
-        try await startRedis()
+        let postgres = try LocalPostgres(state, port: ports.postgres)
+        let redis = try LocalRedis.program(state, port: ports.redis)
+        try await startPostgres(postgres)
+        try await startRedis(redis)
         try await startKafka(kafka)
         try await step("migrations") { [self] in try await migrate() }
         for (name, path) in Self.services { try await startService(name, ports[keyPath: path]) }
@@ -112,9 +114,8 @@ actor LocalSystem {
         progress("  ✓ \(name)\(String(repeating: " ", count: max(1, 22 - name.count)))\(milliseconds) ms")
     }
 
-    private func startPostgres() async throws {
+    private func startPostgres(_ postgres: LocalPostgres) async throws {
         let settings = try configuration().postgres
-        let postgres = try LocalPostgres(state, port: ports.postgres)
         try await step("PostgreSQL") { [self] in
             try await postgres.prepare(settings)
             let keeper = try await keep(postgres.program)
@@ -122,9 +123,8 @@ actor LocalSystem {
         }
     }
 
-    private func startRedis() async throws {
+    private func startRedis(_ program: ChildProgram) async throws {
         let settings = try configuration().redis
-        let program = try LocalRedis.program(state, port: ports.redis)
         try await step("Redis") { [self] in
             let keeper = try await keep(program)
             try await named(keeper) { try await LocalRedis.awaitAnswer(settings, while: { keeper.isAlive }) }
