@@ -68,4 +68,6 @@ private let queryPauseMicroseconds: UInt32 = 50_000
 private let passingErrors = [
     RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
     RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+    // The client has not heard yet of a partition that was made a moment ago.
+    RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
 ]
