@@ -2,6 +2,7 @@
 # make test    everything, from a bare machine
 .PHONY: help up down build test lint format clean
 
+PROGRAMS = webhook-registry observability event-ingestion webhook-dispatcher api-gateway martlet
 KAFKA = $(if $(KAFKA_HOME),kafka)
 
 help:
@@ -25,8 +26,12 @@ build:
 	@$(MAKE) --no-print-directory build-release
 
 .PHONY: build-release
-build-release:
-	swift build -c release
+build-release: $(addprefix build-release-,$(PROGRAMS))
+
+# One after the other: two builds would wait for each other. What a program shares with the one before is built already.
+.NOTPARALLEL:
+build-release-%:
+	@swift build -c release --product $*
 
 test:
 	@scripts/bootstrap.sh build run test $(KAFKA)

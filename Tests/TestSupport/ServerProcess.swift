@@ -1,3 +1,4 @@
+internal import CLinux
 internal import EventLoops
 public import Glibc
 internal import Synchronization
