@@ -25,6 +25,7 @@ import Testing
         let ports = try LocalPorts.automatic()
         #expect(Set(LocalPorts.all.map { ports[keyPath: $0.path] }).count == 10)
         #expect(LocalPorts.all.count == 10)
+        #expect(LocalPorts.all.allSatisfy { LocalPorts.automaticRange.contains(ports[keyPath: $0.path]) })
         try ports.check()
     }
 

@@ -110,6 +110,8 @@ struct UpRun: Sendable {
             options.json = json
             _ = try await runDemo(options)
         }
+        // With --exit it is about to end: nothing to look at, nothing to stop.
+        guard !endsAfterwards else { return }
         let summary = Summary(running: running, state: state)
         CommandOutput.standard.result(json ? summary.json : summary.text)
     }

@@ -15,15 +15,21 @@ public struct LocalPorts: Equatable, Sendable {
 
     public init() {}
 
+    /// Where free ports are looked for: below those that the kernel gives to outgoing connections, which could take one between the
+    /// choice and the start of its server.
+    static let automaticRange: Range<UInt16> = 20_000..<32_000
+
     /// Ports that nobody uses now: for a second system beside the first.
     static func automatic() throws(SupervisionError) -> LocalPorts {
         var ports = LocalPorts()
-        var taken: [LoopbackPort] = []
-        for path in Self.all.map(\.path) {
-            let port = try LoopbackPort(0)
-            ports[keyPath: path] = port.number
-            // Held until all are chosen, so that none is given twice.
-            taken.append(port)
+        var candidates = automaticRange.shuffled()
+        for path in all.map(\.path) {
+            var isChosen = false
+            while !isChosen, let candidate = candidates.popLast() {
+                isChosen = (try? LoopbackPort(candidate)) != nil
+                ports[keyPath: path] = candidate
+            }
+            guard isChosen else { throw SupervisionError("there is no free port in \(automaticRange)") }
         }
         return ports
     }
