@@ -128,6 +128,13 @@ private struct Bench {
             #expect(bench.running == nil)
             #expect(try await bench.run("status").status == 1)
             #expect(try await bench.run("down").output.contains("not up"))
+
+            let home = try LocalPostgres(LocalState(bench.state), port: 1).home
+            #expect(Files.exists("\(home)/postgres"))
+            #expect(try await bench.run("reset").status == 64)
+            #expect(Files.exists("\(home)/postgres"))
+            #expect(try await bench.run("reset", "--yes").status == 0)
+            #expect(!Files.exists(home) && !Files.exists(bench.state))
         }
     }
 

@@ -153,7 +153,7 @@ struct ResetCommand: ParsableCommand {
             return
         }
         guard yes else { throw ValidationError("this removes everything in \(state.directory); say --yes") }
-        if let postgres = try? LocalPostgres(state, port: 1) { Files.removeTree(postgres.data) }
+        if let postgres = try? LocalPostgres(state, port: 1) { Files.removeTree(postgres.home) }
         Files.removeTree(state.directory)
         CommandOutput.standard.result("Removed \(state.directory).")
     }

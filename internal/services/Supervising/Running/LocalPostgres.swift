@@ -4,6 +4,8 @@ internal import ServiceSupport
 
 /// A PostgreSQL from the system's packages with data of its own.
 struct LocalPostgres {
+    /// The folder that its data lies in: the system's own, or as root one that is for nothing else.
+    let home: String
     let data: String
     let program: ChildProgram
     private let binaries: String
@@ -18,7 +20,7 @@ struct LocalPostgres {
         }
         self.binaries = binaries
         owner = getuid() == 0 ? "postgres" : nil
-        let home = owner == nil ? state.directory : "/var/lib/martlet/\(Self.fingerprint(state.directory))"
+        home = owner == nil ? state.directory : "/var/lib/martlet/\(Self.fingerprint(state.directory))"
         data = "\(home)/postgres"
         program = ChildProgram(
             name: "PostgreSQL", executable: "\(binaries)/postgres",
@@ -42,7 +44,6 @@ struct LocalPostgres {
     /// Makes the cluster, the first time.
     func prepare(_ settings: PostgresSettings) async throws(SupervisionError) {
         guard !Files.exists("\(data)/PG_VERSION") else { return }
-        let home = String(data.dropLast("/postgres".count))
         try Files.makeDirectory(home, mode: 0o755)
         try Files.makeDirectory(data)
         let passwordFile = "\(home)/password"
