@@ -144,7 +144,8 @@ let commands: [Target] = [
 
 let suites: [Target] = [
     .target(
-        name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka"], path: "Tests/TestSupport",
+        name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka", "HTTPServing"],
+        path: "Tests/TestSupport",
         swiftSettings: strict),
     tests("HouseRulesTests", ["TestSupport"]),
     tests("EventLoopsTests", ["EventLoops", "TestSupport"]),
@@ -214,8 +215,9 @@ let suites: [Target] = [
     tests(
         "BlackBoxTests",
         [
-            "TestSupport", "HTTPServing", "HTTPSending", "StandardWebhooks", "Kafka", "EventLoops", "JSONScanning",
-            "Records",
+            "ServiceSupport", "Tokens", "HTTPSending", "StandardWebhooks", "Kafka", "JSONScanning", "Logs", "Records",
+            "api-gateway", "webhook-registry", "event-ingestion", "webhook-dispatcher", "observability", "martlet",
+            "TestSupport",
         ]),
 ]
 

@@ -1,21 +1,21 @@
-import EventLoops
-import HTTPServing
-import StandardWebhooks
-import Synchronization
+internal import EventLoops
+internal import HTTPServing
+internal import Synchronization
 
 /// An endpoint that counts: how often each message came to each path.
-final class Receiver: Sendable {
-    struct Arrival: Hashable {
+public final class Receiver: Sendable {
+    private struct Arrival: Hashable {
         var path: String
         var id: String
     }
 
-    struct Request: Sendable {
-        var path: String
-        var headers: [(name: String, value: String)]
-        var body: [UInt8]
+    /// A request as it came; header names in lower case.
+    public struct Request: Sendable {
+        public var path: String
+        public var headers: [(name: String, value: String)]
+        public var body: [UInt8]
 
-        func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+        public func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
     }
 
     private struct State {
@@ -27,12 +27,13 @@ final class Receiver: Sendable {
 
     private let state = Mutex(State())
     private let server = Mutex<HTTPServer?>(nil)
-    let port: UInt16
+    public let port: UInt16
 
     /// - Parameters:
     ///   - delayMs: before each answer.
+    ///   - keeps: requests of which everything is kept; the rest are counted.
     ///   - status: by path.
-    init(
+    public init(
         paths: [String], delayMs: UInt64 = 0, keeps: Int = 200,
         status: @escaping @Sendable (String) -> Int = { _ in 204 }
     ) async throws {
@@ -73,18 +74,19 @@ final class Receiver: Sendable {
 
     private func answered() { state.withLock { $0.running -= 1 } }
 
-    func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
-    var distinct: Int { state.withLock { $0.counts.count } }
-    var total: Int { state.withLock { $0.counts.values.reduce(0, +) } }
+    public func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
+    /// Different messages, by path and `webhook-id`.
+    public var distinct: Int { state.withLock { $0.counts.count } }
+    public var total: Int { state.withLock { $0.counts.values.reduce(0, +) } }
     /// Requests beyond the first for a message.
-    var repeats: Int { total - distinct }
-    var mostRunning: Int { state.withLock { $0.mostRunning } }
-    var requests: [Request] { state.withLock { $0.requests } }
-    func ids(at path: String) -> Set<String> {
+    public var repeats: Int { total - distinct }
+    public var mostRunning: Int { state.withLock { $0.mostRunning } }
+    public var requests: [Request] { state.withLock { $0.requests } }
+    public func ids(at path: String) -> Set<String> {
         state.withLock { Set($0.counts.keys.filter { $0.path == path }.map(\.id)) }
     }
 
-    func stop() async {
+    public func stop() async {
         let stopping = server.withLock { server in
             defer { server = nil }
             return server

@@ -1,0 +1,109 @@
+import Glibc
+import JSONScanning
+import Kafka
+import Logs
+import ServiceSupport
+import Synchronization
+import TestSupport
+import Testing
+
+/// All of Martlet, as `martlet up --ports auto --state DIR` starts it: with ports and data of its own. It stays in the foreground of
+/// a supervisor that ends with the test process, however that ends.
+final class MartletSystem: Sendable {
+    static let programs = ["webhook-registry", "observability", "event-ingestion", "webhook-dispatcher", "api-gateway"]
+
+    /// The configuration that its services have.
+    let configuration: Configuration
+    /// Kafka's bootstrap servers.
+    let brokers: String
+    /// As `admin`, of tenant `default`.
+    let api: API
+    private let supervisor: ServerProcess
+    private let directory: String
+
+    private static let running = Mutex<[KafkaBroker.Kind: Shared<MartletSystem>]>([:])
+
+    /// The suite's system on this kind of Kafka; started when first asked for.
+    static func shared(_ kind: KafkaBroker.Kind) async throws -> MartletSystem {
+        let system = running.withLock { running in
+            let system = running[kind] ?? Shared { try await MartletSystem(kind) }
+            running[kind] = system
+            return system
+        }
+        return try await system.value()
+    }
+
+    /// Stops those that `shared` has started, and removes their data.
+    static func stopAll() async throws {
+        let systems = running.withLock { running in
+            defer { running = [:] }
+            return running.values
+        }
+        for system in systems { try await system.value().stop() }
+    }
+
+    private init(_ kind: KafkaBroker.Kind) async throws {
+        directory = try temporaryDirectory("blackbox")
+        let log = directory + "/up.log"
+        supervisor = try ServerProcess(
+            Martlet.program, ["up", "--ports", "auto", "--state", directory + "/state", "--json"], log: log,
+            deathSignal: "TERM", environment: kind == .inMemory ? Martlet.withoutKafka : [:])
+        let process = supervisor
+        func summary() -> JSONValue? {
+            let line = contents(of: log).split(separator: "\n").last { $0.hasPrefix("{") }
+            return line.flatMap { try? JSONValue(parsing: Array($0.utf8)) }
+        }
+        _ = await eventually(within: .seconds(120)) { summary() != nil || !process.isRunning }
+        guard let summary = summary() else {
+            await process.end()
+            throw ChildProcess.Failure(description: "martlet up: \(contents(of: log))")
+        }
+        brokers = try #require(summary["kafka"]?.text)
+        configuration = try Martlet.configuration(summary)
+        api = try await API.loggedIn(configuration)
+    }
+
+    /// Where a program serves `/health`, `/ready` and `/metrics`.
+    func address(of program: String) -> String {
+        switch program {
+        case "webhook-registry": "http://\(configuration.registry.listen)"
+        case "observability": "http://\(configuration.observability.listen)"
+        case "event-ingestion": "http://\(configuration.ingestion.listen)"
+        case "webhook-dispatcher": "http://\(configuration.dispatcher.listen)"
+        default: "http://\(configuration.gateway.listen)"
+        }
+    }
+
+    /// How many records a topic has.
+    func recordCount(_ topic: String) async throws -> Int {
+        let count = Atomic<Int>(0)
+        let logger = Logger(label: "test", output: LogOutput(service: "test") { _ in })
+        let reader = try await AsyncLogReader.start(configuration.logReader("test", logger: logger))
+        for partition in 0..<Int32(configuration.kafka.partitions) {
+            _ = try await reader.read(TopicPartition(topic, partition), from: 0) { _ in
+                count.wrappingAdd(1, ordering: .relaxed)
+            }
+        }
+        await reader.close()
+        return count.load(ordering: .relaxed)
+    }
+
+    private func stop() async throws {
+        await supervisor.end()
+        try await Martlet.reset(directory + "/state")
+        removeDirectory(directory)
+    }
+}
+
+/// Stops the systems that a suite's tests have shared, once the last one has ended.
+struct StopsSystems: SuiteTrait, TestScoping {
+    func provideScope(for test: Test, testCase: Test.Case?, performing function: () async throws -> Void) async throws {
+        do {
+            try await function()
+        } catch {
+            try await MartletSystem.stopAll()
+            throw error
+        }
+        try await MartletSystem.stopAll()
+    }
+}
