@@ -78,8 +78,13 @@ final class DispatcherMetrics: Sendable {
         }
     }
 
-    func inFlight(worker: Int, _ count: Int, held: Int) {
-        inFlight.labelled(String(worker)).set(count)
-        heldBytes.labelled(String(worker)).set(held)
+    /// What one worker sets at the end of each turn: looked up once.
+    struct WorkerGauges: Sendable {
+        let inFlight: Gauge
+        let heldBytes: Gauge
+    }
+
+    func gauges(ofWorker number: Int) -> WorkerGauges {
+        WorkerGauges(inFlight: inFlight.labelled(String(number)), heldBytes: heldBytes.labelled(String(number)))
     }
 }

@@ -23,6 +23,7 @@ final class Worker: @unchecked Sendable {
     let settings: DispatchSettings
     let loop: EventLoop
     let metrics: DispatcherMetrics
+    private let gauges: DispatcherMetrics.WorkerGauges
     let log: Logger
     let open: OpenRequests
     let currentTable: @Sendable () -> DispatchTable
@@ -64,6 +65,7 @@ final class Worker: @unchecked Sendable {
         self.settings = settings
         self.loop = loop
         self.metrics = metrics
+        gauges = metrics.gauges(ofWorker: number)
         self.log = log
         self.open = open
         self.currentTable = currentTable
@@ -108,7 +110,8 @@ final class Worker: @unchecked Sendable {
             lastCommit = loop.now
             handOverCommits()
         }
-        metrics.inFlight(worker: number, running.count, held: held.bytes)
+        gauges.inFlight.set(running.count)
+        gauges.heldBytes.set(held.bytes)
     }
 
     /// Sends what is still queued and disconnects. Its partitions have been released.
