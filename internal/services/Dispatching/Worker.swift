@@ -5,6 +5,7 @@ internal import EventLoops
 internal import HTTPSending
 internal import Kafka
 internal import Logs
+internal import Metrics
 internal import Records
 internal import Settling
 internal import StandardWebhooks
