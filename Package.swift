@@ -215,7 +215,7 @@ let suites: [Target] = [
     tests(
         "BlackBoxTests",
         [
-            "ServiceSupport", "Tokens", "HTTPSending", "StandardWebhooks", "Kafka", "JSONScanning", "Logs", "Records",
+            "ServiceSupport", "Tokens", "HTTPSending", "StandardWebhooks", "Kafka", "JSONScanning", "Logs",
             "api-gateway", "webhook-registry", "event-ingestion", "webhook-dispatcher", "observability", "martlet",
             "TestSupport",
         ]),
