@@ -104,7 +104,8 @@ struct LoginTests {
         }
         let away = answers.filter { $0.status == 503 }
         #expect(answers.allSatisfy { $0.status == 401 || $0.status == 503 })
-        #expect((1...6).contains(away.count))
+        // One is computed; another may wait, unless it comes before the first one's thread has taken that up.
+        #expect((1...7).contains(away.count))
         #expect(away.allSatisfy { response in response.headers.contains { $0.name == "retry-after" } })
     }
 
