@@ -180,7 +180,12 @@ let suites: [Target] = [
             "ServiceSupport", "Records", "Routing", "WireFormat", "Settings", "Kafka", "Postgres", "Redis", "Metrics",
             "Logs", "LifeCycle", "Flags", "HTTPServing", "HTTPSending", "JSONScanning", "TestSupport",
         ]),
-    tests("IngestionTests", ["Ingestion", "ServiceSupport", "Kafka", "Records", "TestSupport"]),
+    tests(
+        "IngestionTests",
+        [
+            "Ingestion", "ServiceSupport", "Kafka", "Records", "Redis", "Tokens", "HTTPServing", "HTTPSending",
+            "JSONScanning", "Logs", "LifeCycle", "CLinux", "TestSupport", "event-ingestion",
+        ]),
     tests(
         "DispatchingTests",
         [

@@ -18,6 +18,8 @@ public struct KafkaBroker: Sendable {
     public let bootstrapServers: String
     /// For fault injection; nil for a real broker.
     public let mock: MockCluster?
+    /// nil for an in-memory broker.
+    private let process: KafkaProcess?
 
     /// The kinds that this environment has: conformance suites run on each.
     public static var available: [Kind] { kafkaHome == nil ? [.inMemory] : [.inMemory, .real] }
@@ -33,15 +35,43 @@ public struct KafkaBroker: Sendable {
     /// An in-memory broker of the test's own, to be broken at will.
     public static func ownInMemory(brokers: Int = 1) throws -> KafkaBroker {
         let mock = try MockCluster(brokers: brokers)
-        return KafkaBroker(kind: .inMemory, bootstrapServers: mock.bootstrapServers, mock: mock)
+        return KafkaBroker(kind: .inMemory, bootstrapServers: mock.bootstrapServers, mock: mock, process: nil)
     }
 
     private static let memoryBroker = Task { try ownInMemory() }
     private static let realBroker = Task { () async throws -> KafkaBroker in
-        let process = try KafkaProcess.start(home: kafkaHome ?? "")
-        let broker = KafkaBroker(kind: .real, bootstrapServers: process.bootstrapServers, mock: nil)
+        try await start(KafkaProcess.start(home: kafkaHome ?? ""))
+    }
+
+    /// A real broker of the test's own, to be killed: it takes ten seconds until it answers.
+    public static func ownReal() async throws -> KafkaBroker {
+        try await start(KafkaProcess.start(home: kafkaHome ?? "", directory: temporaryDirectory("kafka")))
+    }
+
+    private static func start(_ process: KafkaProcess) async throws -> KafkaBroker {
+        let broker = KafkaBroker(
+            kind: .real, bootstrapServers: process.bootstrapServers, mock: nil, process: process)
         try await broker.awaitMetadata(of: process)
         return broker
+    }
+
+    /// Kills a real broker of the test's own.
+    public func kill() { process?.kill() }
+
+    /// Starts it again with what it had, and waits until it answers.
+    public func restart() async throws {
+        guard let process else { return }
+        _ = await eventually { process.exitStatus != nil }
+        process.launch()
+        try await awaitMetadata(of: process)
+    }
+
+    /// Ends it for good.
+    public func remove() async {
+        guard let process else { return }
+        process.kill()
+        _ = await eventually { process.exitStatus != nil }
+        removeDirectory(process.directory)
     }
 
     static var kafkaHome: String? {

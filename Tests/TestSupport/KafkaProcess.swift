@@ -13,37 +13,60 @@ final class KafkaProcess: Sendable {
         }
     }
 
-    let bootstrapServers: String
-    let directory: String
-    private let state = Mutex<Int32?>(nil)
-
-    /// The status that the broker exited with; nil while it runs.
-    var exitStatus: Int32? { state.withLock { $0 } }
-
-    private init(bootstrapServers: String, directory: String) {
-        self.bootstrapServers = bootstrapServers
-        self.directory = directory
+    private enum State {
+        case starting
+        case running(pid_t)
+        case ended(Int32)
     }
 
-    /// Starts formatting and then the broker, on a thread that lives as long as they do: the kernel's parent-death signal
-    /// is about the thread that made the child.
-    static func start(home: String) throws -> KafkaProcess {
+    let bootstrapServers: String
+    let directory: String
+    private let script: String
+    private let state = Mutex(State.starting)
+
+    /// The status that the broker exited with; nil while it runs.
+    var exitStatus: Int32? { state.withLock { if case .ended(let status) = $0 { status } else { nil } } }
+
+    private init(bootstrapServers: String, directory: String, script: String) {
+        self.bootstrapServers = bootstrapServers
+        self.directory = directory
+        self.script = script
+    }
+
+    /// Starts formatting and then the broker.
+    /// - Parameter directory: Where it keeps everything; nil: a folder for the one broker of this process.
+    static func start(home: String, directory: String? = nil) throws -> KafkaProcess {
         let port = freePort()
-        let directory = try makeDirectory()
-        let process = KafkaProcess(bootstrapServers: "127.0.0.1:\(port)", directory: directory)
+        let directory = try directory ?? makeDirectory()
         try write(settings(port: port, controller: freePort(), directory), to: "\(directory)/server.properties")
+        // Formatting what is formatted already fails and changes nothing.
         let script = """
-            exec >"\(directory)/broker.log" 2>&1
+            exec >>"\(directory)/broker.log" 2>&1
             export KAFKA_HEAP_OPTS="${KAFKA_HEAP_OPTS:--Xms256m -Xmx512m}" LOG_DIR="\(directory)/logs"
             "\(home)/bin/kafka-storage.sh" format --standalone -t TWFydGxldC1Nb3J0bGV0LQ \
                 -c "\(directory)/server.properties"
             exec "\(home)/bin/kafka-server-start.sh" "\(directory)/server.properties"
             """
-        NativeThread.start(name: "kafka-process") {
-            let status = run(["setpriv", "--pdeathsig", "KILL", "--", "bash", "-c", script])
-            process.state.withLock { $0 = status }
-        }
+        let process = KafkaProcess(bootstrapServers: "127.0.0.1:\(port)", directory: directory, script: script)
+        process.launch()
         return process
+    }
+
+    /// Starts it (again), on a thread that lives as long as it does: the kernel's parent-death signal is about the thread that
+    /// made the child.
+    func launch() {
+        state.withLock { $0 = .starting }
+        NativeThread.start(name: "kafka-process") { [self] in
+            let status = Self.run(["setpriv", "--pdeathsig", "KILL", "--", "bash", "-c", script]) { pid in
+                state.withLock { $0 = .running(pid) }
+            }
+            state.withLock { $0 = .ended(status) }
+        }
+    }
+
+    /// Ends it as a crash would.
+    func kill() {
+        state.withLock { if case .running(let pid) = $0 { _ = Glibc.kill(pid, SIGKILL) } }
     }
 
     /// Small, and without what slows a single broker's tests down.
@@ -84,7 +107,7 @@ final class KafkaProcess: Sendable {
                 let name = withUnsafePointer(to: &entry.pointee.d_name) {
                     $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
                 }
-                if let owner = pid_t(name), kill(owner, 0) != 0, errno == ESRCH {
+                if let owner = pid_t(name), Glibc.kill(owner, 0) != 0, errno == ESRCH {
                     _ = run(["rm", "-rf", "\(root)/\(name)"])
                 }
             }
@@ -103,7 +126,7 @@ final class KafkaProcess: Sendable {
 
     /// Runs a program to its end and returns its wait status. The child inherits no descriptor but the standard three: an
     /// in-memory broker's sockets would stay connected as long as it lives.
-    private static func run(_ arguments: [String]) -> Int32 {
+    private static func run(_ arguments: [String], started: (pid_t) -> Void = { _ in }) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -120,6 +143,7 @@ final class KafkaProcess: Sendable {
         var child = pid_t()
         let code = posix_spawnp(&child, arguments[0], &actions, &attributes, &words, environ)
         guard code == 0 else { return code }
+        started(child)
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
         return status
