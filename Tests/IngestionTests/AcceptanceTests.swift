@@ -138,8 +138,8 @@ import Testing
         }
     }
 
-    @Test func aTokenIsRememberedUntilItExpires() throws {
-        let service = try IngestionFixture(try .ownInMemory())
+    @Test func aTokenIsRememberedUntilItExpires() async throws {
+        let service = try IngestionFixture(try await .shared(.inMemory))
         var access = try EventAccess(try .load(environment: service.environment), isOpen: false)
         let header = Array("Bearer \(try service.token(lifetime: 600))".utf8)
         let now = clinux_realtime_ms()

@@ -1,6 +1,7 @@
 import HTTPSending
 import JSONScanning
 import Kafka
+import Synchronization
 import TestSupport
 import Testing
 
@@ -54,5 +55,69 @@ import Testing
         #expect(await service.isReady())
         #expect(await service.post(event("one")).status == 202)
         try await service.stop()
+    }
+
+    /// The broker has the record and its answer is lost: nobody can know, and the id stays marked.
+    @Test func whatKafkaMayHaveIsNotClaimedEitherWay() async throws {
+        let redis = try await RedisServer.shared()
+        let kafka = try KafkaBroker.ownInMemory()
+        try await withIngestion(kafka, redis: redis) { service in
+            #expect(await service.post(event("before")).status == 202)
+            kafka.mock?.setRoundTrip(milliseconds: 60_000)
+            let began = ContinuousClock.now
+            let answer = await service.post(event("unknown"))
+            #expect(answer.problem == "503 unacknowledged -", "\(answer.text)")
+            #expect(ContinuousClock.now - began < .seconds(9))
+            kafka.mock?.setRoundTrip(milliseconds: 0)
+            #expect(
+                await eventually(within: .seconds(20)) {
+                    await service.post(event("unknown")).string("code") == "pending"
+                })
+        }
+    }
+
+    private final class Progress: Sendable {
+        let accepted = Atomic<Int>(0)
+        let refused = Atomic<Int>(0)
+    }
+
+    /// Sends events, each again until it is accepted; nil where that took too long.
+    private func sendPersistently(
+        _ count: Int, of sender: Int, to service: IngestionFixture, _ progress: Progress
+    ) async -> [String]? {
+        var accepted: [String] = []
+        for number in 0..<count {
+            let id = "\(sender)-\(number)"
+            let isAccepted = await eventually(within: .seconds(60)) {
+                if await service.post(event(id)).status == 202 { return true }
+                progress.refused.add(1, ordering: .relaxed)
+                return false
+            }
+            guard isAccepted else { return nil }
+            accepted.append(id)
+            progress.accepted.add(1, ordering: .relaxed)
+        }
+        return accepted
+    }
+
+    @Test(.requiresRealKafka) func aKilledBrokerLosesNothingThatWasAccepted() async throws {
+        let redis = try await RedisServer.shared()
+        let kafka = try await KafkaBroker.ownReal()
+        try await withIngestion(kafka, redis: redis) { service in
+            let progress = Progress()
+            let senders = (0..<8).map { sender in
+                Task { await sendPersistently(300, of: sender, to: service, progress) }
+            }
+            #expect(await eventually { progress.accepted.load(ordering: .relaxed) > 500 })
+            kafka.kill()
+            #expect(await eventually { progress.refused.load(ordering: .relaxed) > 20 })
+            try await kafka.restart()
+            var accepted: [String] = []
+            for sender in senders { accepted += await sender.value ?? [] }
+            #expect(accepted.count == 2_400)
+            let ids = try await service.events().compactMap { $0.text("ce_id") }
+            #expect(Set(ids) == Set(accepted))
+        }
+        await kafka.remove()
     }
 }
