@@ -20,6 +20,11 @@ public struct DeliveryID: Hashable, Sendable, CustomStringConvertible {
         self = id
     }
 
+    /// A delivery that no record brings about but a user; from random words.
+    public init(random high: UInt64, _ low: UInt64) {
+        self.init(high: high, low: low)
+    }
+
     /// From its text; nil where that is none.
     public init?(text: UnsafeRawBufferPointer) {
         guard text.count == 36, text.starts(with: "dlv_".utf8) else { return nil }

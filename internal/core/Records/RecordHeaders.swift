@@ -28,6 +28,14 @@ public enum RecordHeader {
     public static let originTimestamp: StaticString = "martlet-origin-timestamp"
     public static let due: StaticString = "martlet-due"
     public static let reason: StaticString = "martlet-reason"
+    /// When the delivery began: its first record's time, or when a user asked for it.
+    public static let since: StaticString = "martlet-since"
+    /// Why the last request failed; absent where none was made.
+    public static let failure: StaticString = "martlet-failure"
+    /// The beginning of the endpoint's last answer; in `dead-letters` only.
+    public static let response: StaticString = "martlet-response"
+    /// What a user wants of a delivery: `retry` or `cancel`. In commands, and in what the retry-manager fires because of one.
+    public static let command: StaticString = "martlet-command"
     /// The HTTP status of the last failure.
     public static let status: StaticString = "martlet-status"
     public static let parent: StaticString = "martlet-parent"

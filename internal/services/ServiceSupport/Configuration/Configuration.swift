@@ -31,6 +31,7 @@ public struct Configuration: Sendable {
     public let registry: RegistrySettings
     public let ingestion: IngestionSettings
     public let dispatcher: DispatcherSettings
+    public let retryManager: RetryManagerSettings
     public let observability: ObservabilitySettings
     public let events: EventSettings
     public let endpoints: EndpointSettings
@@ -70,6 +71,7 @@ public struct Configuration: Sendable {
         registry = RegistrySettings(reader.section("registry"))
         ingestion = IngestionSettings(reader.section("ingestion"))
         dispatcher = DispatcherSettings(reader.section("dispatcher"))
+        retryManager = RetryManagerSettings(reader.section("retry_manager"))
         observability = ObservabilitySettings(reader.section("observability"))
         events = EventSettings(reader.section("events"))
         endpoints = EndpointSettings(reader.section("endpoints"))

@@ -119,6 +119,34 @@ public struct DispatcherSettings: Sendable {
     }
 }
 
+/// `retry_manager`
+public struct RetryManagerSettings: Sendable {
+    public let listen: HostPort
+    public let group: String
+    /// Static membership; empty: a dynamic member.
+    public let instanceID: String
+    public let memoryBytes: Int
+    public let batch: Int
+    public let lease: Duration
+
+    init(_ settings: SettingsSection) {
+        listen = settings.value("listen", .hostPort, default: .loopback(8_084), "Where health and metrics are served.")
+        group = settings.value("group", .text(1...255), default: "martlet-retry-manager", "The Kafka consumer group.")
+        instanceID = settings.value(
+            "instance_id", .text(0...255), default: "",
+            "This process' lasting name in the group, so that a restart moves no partitions; empty: none.")
+        memoryBytes = settings.value(
+            "memory", .bytes(1 << 20...(1 << 40)), default: 64 << 20,
+            "How many bytes of payloads that are due soon are held.")
+        batch = settings.value(
+            "batch", .integer(1...10_000), default: 256,
+            "Deliveries fired and not yet removed from the index: what a crash may fire again.")
+        lease = settings.value(
+            "lease", .duration(.seconds(5) ... .seconds(3_600)), default: .seconds(30),
+            "How long a claimed delivery is left alone by another owner of the index.")
+    }
+}
+
 /// `observability`
 public struct ObservabilitySettings: Sendable {
     public let listen: HostPort
@@ -164,6 +192,11 @@ public struct RetrySettings: Sendable {
     public let multiplier: Double
     public let maxDelay: Duration
     public let maxRetries: Int
+    /// Explicit delays; empty: exponential ones.
+    public let schedule: [Duration]
+    /// A fraction of the delay, 0 … 1.
+    public let jitter: Double
+    public let maxAge: Duration
 
     init(_ settings: SettingsSection) {
         initialDelay = settings.value(
@@ -174,6 +207,15 @@ public struct RetrySettings: Sendable {
             "max_delay", .duration(.milliseconds(100) ... .days(7)), default: .seconds(3_600), "The longest one.")
         maxRetries = settings.value(
             "max_retries", .integer(0...100), default: 12, "Retries before a delivery is given up.")
+        schedule = settings.value(
+            "schedule", .list(of: .duration(.milliseconds(100) ... .days(7))), default: [],
+            "The delays themselves, such as [10s, 30s, 1m, 5m, 15m]; empty: exponential ones by the keys above.")
+        jitter = settings.value(
+            "jitter", .number(0...1), default: 0.2,
+            "Each delay is multiplied by a number from 1 - jitter to 1 + jitter, drawn anew each time.")
+        maxAge = settings.value(
+            "max_age", .duration(.seconds(60) ... .days(365)), default: .days(3),
+            "How long a delivery is tried or waits altogether, before it is given up.")
         if maxDelay < initialDelay { settings.refuse("max_delay", because: "must not be below retry.initial_delay") }
     }
 }
