@@ -35,6 +35,25 @@ import Testing
         await #expect(throws: KafkaError.self) { try await admin.settings(ofTopic: name) }
     }
 
+    @Test(.requiresRealKafka) func recordsAreDeletedFromALogsStart() async throws {
+        let broker = try await KafkaBroker.shared(.real)
+        let admin = try Admin(broker.configuration())
+        let topic = try await broker.makeTopic(partitions: 2)
+        let (first, second) = (TopicPartition(topic, 0), TopicPartition(topic, 1))
+        let producer = try await AsyncProducer.start(ProducerConfiguration(broker.configuration()))
+        for number in 0..<10 {
+            try await producer.send(to: topic, partition: 0, key: nil, value: [UInt8(number)])
+        }
+        await producer.close()
+        let positions = [PartitionPosition(first, offset: 7), PartitionPosition(second, offset: 1)]
+        let failures = try await admin.deleteRecords(below: positions)
+        // The second log has no offset 1.
+        #expect(Array(failures.keys) == [second])
+        #expect(
+            try await admin.watermarks([first, second])
+                == [first: Watermarks(low: 7, high: 10), second: Watermarks(low: 0, high: 0)])
+    }
+
     @Test func theInMemoryBrokerSaysThatItHasNoAdminAPI() async throws {
         let broker = try await KafkaBroker.shared(.inMemory)
         let admin = try Admin(broker.configuration(), timeoutMilliseconds: 1_000)

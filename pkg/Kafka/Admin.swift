@@ -74,6 +74,16 @@ public final class Admin: Sendable {
         }
     }
 
+    /// Takes away what lies below these offsets: each becomes its log's start. The answer names the partitions where that failed, and why.
+    public func deleteRecords(
+        below positions: [PartitionPosition]
+    ) async throws(KafkaError) -> [TopicPartition: KafkaError] {
+        guard !positions.isEmpty else { return [:] }
+        return try await onOwnThread { client, timeout throws(KafkaError) in
+            try AdminCall(client, timeout).deleteRecords(below: positions)
+        }
+    }
+
     /// A topic's settings, defaults included; secret ones have no value.
     public func settings(ofTopic name: String) async throws(KafkaError) -> [String: String] {
         try await onOwnThread { client, timeout throws(KafkaError) in

@@ -53,6 +53,23 @@ struct AdminCall: ~Copyable {
         }
     }
 
+    func deleteRecords(below positions: [PartitionPosition]) throws(KafkaError) -> [TopicPartition: KafkaError] {
+        let list = PartitionList(positions: positions)
+        var doomed: OpaquePointer? = rd_kafka_DeleteRecords_new(list.pointer)
+        defer { rd_kafka_DeleteRecords_destroy(doomed) }
+        return try call("DeleteRecords", RD_KAFKA_ADMIN_OP_DELETERECORDS) { options in
+            rd_kafka_DeleteRecords(client, &doomed, 1, options, queue)
+        } read: { event in
+            let answer = rd_kafka_event_DeleteRecords_result(event)
+            var failures: [TopicPartition: KafkaError] = [:]
+            guard let results = rd_kafka_DeleteRecords_result_offsets(answer) else { return failures }
+            for result in UnsafeBufferPointer(start: results.pointee.elems, count: Int(results.pointee.cnt)) {
+                if let error = KafkaError(ifError: result.err, "\(result.name)") { failures[result.name] = error }
+            }
+            return failures
+        }
+    }
+
     func settings(ofTopic name: String) throws(KafkaError) -> [String: String] {
         var asked: [OpaquePointer?] = [rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name)]
         defer { rd_kafka_ConfigResource_destroy_array(&asked, asked.count) }
