@@ -36,6 +36,20 @@ import Testing
         var all: [Int64] { seen.withLock { $0 } }
     }
 
+    /// librdkafka warns of deprecated and of useless properties when a client starts.
+    @Test(arguments: KafkaBroker.available)
+    func readingLogsNoWarnings(_ kind: KafkaBroker.Kind) async throws {
+        let broker = try await KafkaBroker.shared(kind)
+        let topic = try await broker.makeTopic()
+        try await fill(broker, topic, 0..<3)
+        let lines = Mutex<[KafkaLogLine]>([])
+        let configuration = LogReaderConfiguration(broker.configuration { line in lines.withLock { $0.append(line) } })
+        let reader = try await AsyncLogReader.start(configuration)
+        #expect(try await reader.read(TopicPartition(topic, 0), from: 0) { _ in }.records == 3)
+        await reader.close()
+        #expect(lines.withLock { $0.filter { $0.facility == "CONFWARN" }.map(\.text) } == [])
+    }
+
     @Test(arguments: KafkaBroker.available)
     func aRangeIsReadExactlyAndClampedToTheLog(_ kind: KafkaBroker.Kind) async throws {
         let broker = try await KafkaBroker.shared(kind)

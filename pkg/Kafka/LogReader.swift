@@ -146,7 +146,8 @@ extension LogReaderConfiguration {
     var properties: ClientProperties {
         var properties = ClientProperties(client, RD_KAFKA_CONSUMER)
         properties.fix("enable.auto.commit", "false")
-        properties.fix("auto.commit.enable", "false")
+        // Without this each record read would be stored as a position to commit.
+        properties.fix("enable.auto.offset.store", "false")
         properties.fix("enable.partition.eof", "true")
         properties.fix("auto.offset.reset", "error")
         properties.set("fetch.wait.max.ms", fetchWaitMilliseconds)
