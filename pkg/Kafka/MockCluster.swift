@@ -22,7 +22,7 @@ public final class MockCluster: @unchecked Sendable {
         case findCoordinator = 10, joinGroup = 11, heartbeat = 12, syncGroup = 14, initProducerID = 22
     }
 
-    /// Starts brokers with the ids 1, 2, … on free ports.
+    /// Starts brokers with the ids 1, 2, … on free ports: librdkafka takes no others.
     public init(brokers: Int = 1) throws(KafkaError) {
         guard let configuration = rd_kafka_conf_new() else {
             throw KafkaError(.systemResource, "rd_kafka_conf_new failed")
@@ -43,6 +43,8 @@ public final class MockCluster: @unchecked Sendable {
         }
         client = made
         self.cluster = cluster
+        let ports = bootstrapServers.split(separator: ",").compactMap { UInt16($0.split(separator: ":").last ?? "") }
+        disableNagle(ofListenersOn: Set(ports))
     }
 
     deinit {
