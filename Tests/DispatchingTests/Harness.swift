@@ -15,6 +15,8 @@ final class Harness {
     private let environment: [String: String]
     private let directory: String
     private var dispatchers: [ServerProcess] = []
+    /// Where each listens, by its process id.
+    private var ports: [Int32: UInt16] = [:]
     private var started = 0
 
     static let secret = [UInt8]("a-secret-of-thirty-two-bytes-abc".utf8)
@@ -95,6 +97,7 @@ final class Harness {
             Executables.path("webhook-dispatcher"), [], log: "\(directory)/dispatcher-\(started).log",
             environment: environment.merging(["MARTLET_DISPATCHER_LISTEN": "127.0.0.1:\(port)"]) { $1 })
         dispatchers.append(process)
+        ports[process.pid] = port
         let client = try HTTPClient()
         let endpoint = try Endpoint("http://127.0.0.1:\(port)/ready")
         let isReady = await eventually(within: limit) {
@@ -103,6 +106,14 @@ final class Harness {
         }
         guard isReady, process.isRunning else { throw NotReady(log: log(process)) }
         return process
+    }
+
+    /// A metric without labels, as the dispatcher shows it; nil where it does not answer or has no such metric.
+    func metric(_ name: String, of process: ServerProcess) async throws -> Double? {
+        let endpoint = try Endpoint("http://127.0.0.1:\(ports[process.pid] ?? 0)/metrics")
+        let page = String(decoding: try await HTTPClient().send(.get, to: endpoint).body, as: UTF8.self)
+        let line = page.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line?.split(separator: " ").last.flatMap { Double($0) }
     }
 
     struct NotReady: Error, CustomStringConvertible {

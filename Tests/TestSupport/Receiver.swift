@@ -80,6 +80,8 @@ public final class Receiver: Sendable {
     public var total: Int { state.withLock { $0.counts.values.reduce(0, +) } }
     /// Requests beyond the first for a message.
     public var repeats: Int { total - distinct }
+    /// Requests that have not been answered yet.
+    public var running: Int { state.withLock { $0.running } }
     public var mostRunning: Int { state.withLock { $0.mostRunning } }
     public var requests: [Request] { state.withLock { $0.requests } }
     public func ids(at path: String) -> Set<String> {

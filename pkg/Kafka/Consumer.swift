@@ -118,6 +118,11 @@ public final class Consumer {
         try assign(list: queues.map { PartitionPosition($0.partition, offset: $0.nextOffset) })
     }
 
+    /// The offset of the record that an assigned partition reads next; nil where it is not assigned.
+    public func position(of partition: TopicPartition) -> Int64? {
+        queues.first { $0.partition == partition }?.nextOffset
+    }
+
     // MARK: Offsets
 
     /// Commits offsets with their metadata. `completion` gets the partitions that failed and why: none, if all is well. It is

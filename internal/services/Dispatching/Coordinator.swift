@@ -59,9 +59,7 @@ final class Coordinator: @unchecked Sendable {
         WorkerEvents(
             commit: { [self] points in loop.execute { [self] in commit(points) } },
             slept: { [self] worker, points in loop.execute { [self] in confirm(worker, points) } },
-            outOfRange: { [self] worker, name, position in
-                loop.execute { [self] in reposition(worker, name, from: position) }
-            },
+            outOfRange: { [self] worker, name in loop.execute { [self] in reposition(worker, name) } },
             healthChanged: onHealth)
     }
 
@@ -299,13 +297,15 @@ final class Coordinator: @unchecked Sendable {
     }
 
     /// The position lies outside the log: below it, retention was faster; above it, the topic was made anew.
-    func reposition(_ worker: Worker, _ name: TopicPartition, from position: Int64) {
+    /// A partition may say so twice, for repositioning another begins to read this one again: what counts is where the consumer reads now.
+    func reposition(_ worker: Worker, _ name: TopicPartition) {
         let epochThen = epoch
         consumer.watermarks([name]) { [self] result in
             guard epochThen == epoch else { return }
+            guard let position = consumer.position(of: name) else { return }
             guard case .success(let bounds) = result, let log = bounds[name] else {
                 loop.after(milliseconds: Self.retryMs) { [weak self] in
-                    if self?.epoch == epochThen { self?.reposition(worker, name, from: position) }
+                    if self?.epoch == epochThen { self?.reposition(worker, name) }
                 }
                 return
             }
@@ -313,7 +313,9 @@ final class Coordinator: @unchecked Sendable {
                 committed: (position, "1:0"), source: .init(start: log.low, end: log.high),
                 attempts: .init(start: 0, end: 0))
             note(resume, name)
-            if resume.sourceRestarted { worker.loop.execute { worker.restart(name, at: resume.offset) } }
+            worker.loop.execute {
+                resume.sourceRestarted ? worker.restart(name, at: resume.offset) : worker.skip(name, to: resume.offset)
+            }
             do { try consumer.reposition(name, to: resume.offset) } catch {
                 self.log.error(
                     "a partition cannot be repositioned", metadata: ["partition": "\(name)", "error": "\(error)"])

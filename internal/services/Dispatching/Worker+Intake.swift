@@ -30,11 +30,22 @@ extension Worker {
             settlement: PartitionSettlement(offset: offset, note: note, memory: memory))
     }
 
+    /// The partition's log begins at `offset` now. What lay below is recorded as covered at once: with nothing left to be read, the
+    /// committed offset would stay below the log, and each next owner count the same loss.
+    func skip(_ name: TopicPartition, to offset: Int64) {
+        guard let partition = partitions[name], !partition.isClosing, offset > partition.settlement.position else {
+            return
+        }
+        partition.settlement.openBatch(attemptsEnd: attemptsEnd[name.partition] ?? 0)
+        partition.settlement.skip(to: offset)
+        write(coverages: partition.settlement.closeBatch(), of: partition)
+    }
+
     private func handle(_ event: PartitionEvent, of name: TopicPartition) {
         guard let partition = partitions[name], !partition.isClosing else { return }
         switch event {
         case .readable: partition.hasUnread = true
-        case .offsetOutOfRange: events.outOfRange(self, name, partition.settlement.position)
+        case .offsetOutOfRange: events.outOfRange(self, name)
         case .failed(let error):
             log.warning("a partition cannot be read", metadata: ["partition": "\(name)", "error": "\(error)"])
         }

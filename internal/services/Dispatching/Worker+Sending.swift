@@ -30,7 +30,7 @@ extension Worker {
 
     /// The crash bound: a place among the process's open requests.
     private func acquireOpen() -> Bool {
-        isConfirmed && !open.isStalled && open.acquire(limit: settings.bound.maxOpen)
+        isConfirmed && !hasSlept && !open.isStalled && open.acquire(limit: settings.bound.maxOpen)
     }
 
     private func acquire(_ webhook: CompiledWebhook?) -> Bool {

@@ -121,10 +121,13 @@ final class Worker: @unchecked Sendable {
         producer.close(timeoutMilliseconds: flushMs, completion: completion)
     }
 
+    /// Whether this turn is the first one after a sleep.
+    var hasSlept: Bool { loop.now - lastTurn > settings.maxSleep }
+
     /// After a sleep (the process was stopped, the machine suspended) the partitions may belong to others.
     private func noticeSleep() {
         defer { lastTurn = loop.now }
-        guard loop.now - lastTurn > settings.maxSleep, !partitions.isEmpty, isConfirmed else { return }
+        guard hasSlept, !partitions.isEmpty, isConfirmed else { return }
         log.warning(
             "the loop slept; no request starts before a commit confirms the assignment",
             metadata: ["milliseconds": "\((loop.now - lastTurn) / 1_000_000)"])
@@ -160,7 +163,7 @@ final class Worker: @unchecked Sendable {
 struct WorkerEvents {
     var commit: ([OffsetCommit]) -> Void = { _ in }
     var slept: (Worker, [OffsetCommit]) -> Void = { _, _ in }
-    var outOfRange: (Worker, TopicPartition, _ position: Int64) -> Void = { _, _, _ in }
+    var outOfRange: (Worker, TopicPartition) -> Void = { _, _ in }
     var healthChanged: (Bool) -> Void = { _ in }
 }
 
