@@ -168,7 +168,7 @@ let suites: [Target] = [
     tests("GRPCTests", ["GRPC", "WireFormat", "TestSupport"]),
     tests("PostgresTests", ["Postgres", "EventLoops", "TestSupport"]),
     tests("RedisTests", ["Redis", "EventLoops", "TestSupport"]),
-    tests("RecordsTests", ["Records", "WireFormat", "TestSupport"]),
+    tests("RecordsTests", ["Records", "WireFormat", "Cryptography", "JSONScanning", "TestSupport"]),
     tests("RoutingTests", ["Routing", "Records", "TestSupport"]),
     tests("SettlingTests", ["Settling", "Records", "TestSupport"]),
     tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
