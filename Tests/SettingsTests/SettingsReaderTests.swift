@@ -164,6 +164,30 @@ private struct Sample {
         #expect(setting.shownValue == "******" && setting.isSecret && setting.value == "\"geheim\"")
     }
 
+    @Test func valuesHaveAShapeForPrograms() throws {
+        let (_, effective) = try read(
+            """
+            kafka:
+              brokers: ["a:1"]
+              partitions: 8
+              linger: 250ms
+              security: {verify: false, password: geheim}
+              properties: {a.b: "7", c: 'd "e"'}
+            name: "12"
+            """)
+        func value(_ path: String) -> SettingValue? { effective.first { $0.path == path }?.structuredValue }
+        #expect(value("kafka.brokers") == .list([.text("a:1")]))
+        #expect(value("kafka.partitions") == .number("8"))
+        #expect(value("kafka.linger") == .text("250ms"))
+        #expect(value("kafka.security.verify") == .boolean(false))
+        #expect(value("kafka.security.password") == .text("******"))
+        #expect(
+            value("kafka.properties")
+                == .map([.init(name: "a.b", value: .text("7")), .init(name: "c", value: .text("d \"e\""))]))
+        #expect(value("name") == .text("12"))
+        #expect(value("profile") == .text("production"))
+    }
+
     @Test func aSecretMayLieInAFile() throws {
         let path = "/tmp/martlet-settings-\(getpid()).secret"
         let file = try #require(fopen(path, "w"))

@@ -79,8 +79,9 @@ private struct Bench {
 
     /// Ends what a failed test left, and removes what the system kept.
     func remove() async {
-        if let running { kill(running.pid, SIGKILL) }
-        _ = await eventually { running == nil }
+        let state = LocalState(state)
+        for pid in [state.running()?.pid, state.starting()] { if let pid { kill(pid, SIGKILL) } }
+        _ = await eventually { state.running() == nil && state.starting() == nil }
         _ = try? await run("reset", "--yes")
         scripts.remove()
     }
@@ -135,6 +136,24 @@ private struct Bench {
             #expect(Files.exists("\(home)/postgres"))
             #expect(try await bench.run("reset", "--yes").status == 0)
             #expect(!Files.exists(home) && !Files.exists(bench.state))
+        }
+    }
+
+    @Test func usersAreAddedWithAnAnswerAsJSON() async throws {
+        try await withBench { bench in
+            #expect(try await bench.run("up", "--detach", "--ports", "auto").status == 0)
+            func users(_ words: String...) async throws -> JSONValue? {
+                let child = try ChildProcess(
+                    bench.scripts.path("martlet"), ["users"] + words + ["--json", "--state", bench.state])
+                child.send("a password that is long enough")
+                #expect(try await child.exit(within: .seconds(20)) == 0, "\(child.errors)")
+                return JSONValue(answer: Array(child.output.utf8))
+            }
+            let added = try await users("add", "ann", "--tenant", "acme", "--scope", "events:write")
+            #expect(added?["username"]?.text == "ann" && added?["tenant"]?.text == "acme")
+            #expect(added?["scopes"]?.elements?.map(\.text) == ["events:write"])
+            #expect(try await users("password", "ann")?["username"]?.text == "ann")
+            #expect(try await bench.run("down").status == 0)
         }
     }
 
@@ -224,6 +243,88 @@ private struct Bench {
             #expect(up.errors.contains("redis-server is not installed: apt-get install redis-server"))
             #expect(!up.output.contains("✓"))
         }
+    }
+
+    /// Held at its last step by a service that never becomes ready.
+    @Test(arguments: [true, false]) func aStartUnderWayCanBeStopped(isDetached: Bool) async throws {
+        try await withBench { bench in
+            try bench.scripts.add("api-gateway", "#!/bin/sh\nexec sleep 600\n")
+            let state = LocalState(bench.state)
+            let up =
+                try isDetached
+                ? bench.martlet("up", "--ports", "auto", "--detach") : bench.martlet("up", "--ports", "auto")
+            #expect(await eventually(within: .seconds(60)) { up.output.contains("✓ webhook-dispatcher") })
+            let pid = try #require(state.starting())
+            let pids = bench.children(of: pid).map(\.pid)
+            #expect(!pids.isEmpty && bench.running == nil)
+            let status = try await bench.run("status", "--json")
+            #expect(status.status == 1 && status.output.contains(#""status":"starting""#))
+            let second = try await bench.run("up", "--detach", "--ports", "auto")
+            #expect(second.status == 1 && second.errors.contains("being started in \(bench.state) by process \(pid)"))
+            #expect(state.starting() == pid)
+            #expect(try await bench.run("reset", "--yes").errors.contains("martlet down first"))
+
+            let down = try await bench.run("down")
+            #expect(down.status == 0 && down.output == "Martlet has stopped; its start was under way.\n")
+            #expect(down.errors.contains("being started by process \(pid); stopping that"))
+            #expect(try await up.exit(within: .seconds(20)) == (isDetached ? 1 : 0))
+            #expect(
+                isDetached ? up.errors.contains("the start was stopped") : up.output.contains("Martlet has stopped."))
+            #expect(pids.allSatisfy { !runs($0) } && state.starting() == nil)
+            #expect(try Tool.processes(mentioning: bench.scripts.directory).isEmpty)
+        }
+    }
+
+    /// The first start makes PostgreSQL's cluster: stopped there, nothing may stay that a later start takes for a finished one.
+    @Test func aStartStoppedInItsFirstStepLeavesTheNextOneNothingToTripOver() async throws {
+        try await withBench { bench in
+            let state = LocalState(bench.state)
+            let up = try bench.martlet("up", "--ports", "auto")
+            let home = try LocalPostgres(state, port: 1).home
+            #expect(await eventually(within: .seconds(20)) { Files.exists("\(home)/postgres.new/PG_VERSION") })
+            #expect(try await bench.run("down").output.contains("its start was under way"))
+            #expect(try await up.exit(within: .seconds(20)) == 0)
+            #expect(!Files.exists("\(home)/postgres"))
+            let next = try await bench.run("up", "--detach", "--ports", "auto")
+            #expect(next.status == 0, "\(next.errors)")
+            #expect(try await bench.run("down").status == 0)
+        }
+    }
+
+    @Test func theConfigurationIsPrintedAsProperJSON() async throws {
+        try await withBench { bench in
+            let printed = try await bench.run(
+                "config", "print", "--json",
+                environment: ["MARTLET_PROFILE": "development", "MARTLET_KAFKA_BROKERS": "a:1,b:2"])
+            #expect(printed.status == 0, "\(printed.errors)")
+            let value = try #require(JSONValue(answer: Array(printed.output.utf8)))
+            #expect(value["kafka.brokers"]?["value"]?.elements?.map(\.text) == ["a:1", "b:2"])
+            #expect(value["kafka.brokers"]?["source"]?.text == "environment MARTLET_KAFKA_BROKERS")
+            #expect(value["kafka.partitions"]?["value"]?.integer == 16)
+            #expect(value["kafka.topic_prefix"]?["value"]?.text == "")
+            #expect(value["profile"]?["value"]?.text == "development")
+            #expect(value["auth.secret"]?["value"]?.text == "******")
+        }
+    }
+
+    @Test func aFullLogMakesRoomForANewOne() throws {
+        let scripts = try Scripts("log")
+        defer { scripts.remove() }
+        let path = scripts.path("supervisor.log")
+        try Files.write("before\n", to: path)
+        let descriptor = open("/dev/null", O_WRONLY | O_CLOEXEC)
+        defer { close(descriptor) }
+        func line(_ text: String) { _ = write(descriptor, text + "\n", text.utf8.count + 1) }
+        let log = SupervisorLog(path, maxBytes: 20)
+        log.rotateWhenFull()
+        #expect(Files.read(path) == "before\n")
+        try log.take(over: [descriptor])
+        for text in ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"] {
+            line(text)
+            log.rotateWhenFull()
+        }
+        #expect(Files.read(path) == "seventh\n")
+        #expect(Files.read(path + ".1") == "third\nfourth\nfifth\nsixth\n")
     }
 
     @Test func exitAndDetachExcludeEachOther() async throws {

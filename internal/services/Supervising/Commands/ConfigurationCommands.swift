@@ -40,13 +40,32 @@ struct ConfigPrintCommand: ParsableCommand {
             writer.object { writer in
                 for setting in settings {
                     writer.key(setting.path)
-                    writer.object {
-                        $0.member("value", setting.shownValue)
-                        $0.member("source", setting.source.description)
+                    writer.object { writer in
+                        writer.key("value")
+                        writer.value(setting.structuredValue)
+                        writer.member("source", setting.source.description)
                     }
                 }
             }
         })
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func value(_ value: SettingValue) {
+        switch value {
+        case .text(let text): string(text)
+        case .number(let digits): raw(digits)
+        case .boolean(let flag): boolean(flag)
+        case .list(let elements): array { writer in for element in elements { writer.value(element) } }
+        case .map(let members):
+            object { writer in
+                for member in members {
+                    writer.key(member.name)
+                    writer.value(member.value)
+                }
+            }
+        }
     }
 }
 

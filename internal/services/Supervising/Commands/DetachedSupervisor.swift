@@ -11,15 +11,8 @@ enum DetachedSupervisor {
 
     static var isThisProcess: Bool { getenv(mark) != nil }
 
-    /// In the supervisor: tells the waiting parent, and writes to a log from now on.
-    static func becomeSilent(_ state: LocalState, _ running: LocalState.Running) throws {
-        CommandOutput.standard.result(readyLine)
-        let log = open(state.log("supervisor"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard log >= 0 else { throw SupervisionError("\(state.log("supervisor")) cannot be written") }
-        dup2(log, 1)
-        dup2(log, 2)
-        close(log)
-    }
+    /// In the supervisor: tells the waiting parent.
+    static func announceReady() { CommandOutput.standard.result(readyLine) }
 
     /// In the caller: starts the supervisor, shows its progress, and returns when it is ready. Throws with its last line where it is not.
     static func launch(

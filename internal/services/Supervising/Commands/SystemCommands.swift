@@ -8,20 +8,28 @@ struct DownCommand: ParsableCommand {
     @OptionGroup var system: SystemOptions
 
     func run() async throws {
-        guard let running = system.local.running() else {
-            CommandOutput.standard.result("Martlet is not up in \(system.local.directory).")
-            return
+        let state = system.local
+        if let pid = state.running()?.pid {
+            try await end(pid)
+            CommandOutput.standard.result("Martlet has stopped.")
+        } else if let pid = state.starting() {
+            CommandOutput.standard.note("Martlet is being started by process \(pid); stopping that.")
+            try await end(pid)
+            CommandOutput.standard.result("Martlet has stopped; its start was under way.")
+        } else {
+            CommandOutput.standard.result("Martlet is not up in \(state.directory).")
         }
-        kill(running.pid, SIGTERM)
+    }
+
+    private func end(_ pid: Int32) async throws {
+        kill(pid, SIGTERM)
         let deadline = ContinuousClock.now + .seconds(120)
-        while kill(running.pid, 0) == 0, !isZombie(running.pid) {
+        while kill(pid, 0) == 0, !isZombie(pid) {
             guard ContinuousClock.now < deadline else {
-                throw SupervisionError(
-                    "process \(running.pid) does not end; its log: \(system.local.log("supervisor"))")
+                throw SupervisionError("process \(pid) does not end; its log: \(system.local.log("supervisor"))")
             }
             try await Task.sleep(for: .milliseconds(50))
         }
-        CommandOutput.standard.result("Martlet has stopped.")
     }
 
     /// Ended, but its parent has not asked how.
@@ -39,8 +47,10 @@ struct StatusCommand: ParsableCommand {
 
     func run() async throws {
         guard let running = system.local.running() else {
-            CommandOutput.standard.result(
-                json ? #"{"status":"down","services":[]}"# : "Martlet is not up in \(system.local.directory).")
+            let isStarting = system.local.starting() != nil
+            let text = "Martlet is \(isStarting ? "being started" : "not up") in \(system.local.directory)."
+            let status = isStarting ? "starting" : "down"
+            CommandOutput.standard.result(json ? #"{"status":"\#(status)","services":[]}"# : text)
             throw ExitCode.failure
         }
         let states = try await ServiceState.all(running.ports)
@@ -147,7 +157,9 @@ struct ResetCommand: ParsableCommand {
 
     func run() async throws {
         let state = system.local
-        guard state.running() == nil else { throw SupervisionError("Martlet is up: martlet down first") }
+        guard state.running() == nil, state.starting() == nil else {
+            throw SupervisionError("Martlet is up: martlet down first")
+        }
         guard Files.exists(state.directory) else {
             CommandOutput.standard.result("There is nothing in \(state.directory).")
             return

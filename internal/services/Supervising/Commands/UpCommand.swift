@@ -50,14 +50,29 @@ struct UpRun: Sendable {
         if let running = state.running() {
             say("Martlet is up already (process \(running.pid)).")
             try await finish(running)
+        } else if let pid = state.starting() {
+            throw SupervisionError(
+                "Martlet is being started in \(state.directory) by process \(pid): wait for it, or stop it with martlet down"
+            )
         } else if DetachedSupervisor.isThisProcess {
-            try await supervise { running in try DetachedSupervisor.becomeSilent(state, running) }
+            let log = SupervisorLog(state.log("supervisor"))
+            try await supervise { _ in
+                DetachedSupervisor.announceReady()
+                try log.take(over: [1, 2])
+            } say: { line in
+                say(line)
+                log.rotateWhenFull()
+            }
         } else if detaches {
             say("Starting Martlet in \(state.directory)")
             try await finish(try await DetachedSupervisor.launch(state, arguments: supervisorWords, progress: say))
         } else {
             say("Starting Martlet in \(state.directory)")
-            try await supervise { running in try await finish(running) }
+            try await supervise { running in
+                try await finish(running)
+            } say: { line in
+                say(line)
+            }
         }
     }
 
@@ -68,13 +83,12 @@ struct UpRun: Sendable {
     private func say(_ line: String) { json ? CommandOutput.standard.note(line) : CommandOutput.standard.result(line) }
 
     /// Starts everything in this process and keeps it until a signal, or with --exit until `ready` has returned.
-    private func supervise(ready: @escaping @Sendable (LocalState.Running) async throws -> Void)
-        async throws
-    {
+    private func supervise(
+        ready: @escaping @Sendable (LocalState.Running) async throws -> Void, say: @escaping @Sendable (String) -> Void
+    ) async throws {
         let chosen = ports == .auto ? try LocalPorts.automatic() : LocalPorts()
-        let system = LocalSystem(state, ports: chosen, executables: Files.executableDirectory) { line in
-            say(line)
-        }
+        let system = LocalSystem(
+            state, ports: chosen, executables: Files.executableDirectory, progress: say)
         let outcome = Outcome()
         let group = GroupBox()
         let service = ClosureService(name: "local system") {
@@ -86,7 +100,10 @@ struct UpRun: Sendable {
                 }
                 if endsAfterwards { group.stop() }
             } catch is CancellationError {
-                // Stopped while starting: what has been started is stopped below.
+                // Stopped while starting, and so is what had been started. Whoever waits for a detached start learns it from this error.
+                if DetachedSupervisor.isThisProcess {
+                    outcome.failed(SupervisionError("the start was stopped; nothing runs in \(state.directory)"))
+                }
             } catch {
                 outcome.failed(error)
                 group.stop()

@@ -1,5 +1,6 @@
 internal import Flags
 internal import Gateway
+internal import JSONScanning
 internal import Postgres
 internal import Records
 internal import ServiceSupport
@@ -17,6 +18,7 @@ struct UsersAddCommand: ParsableCommand {
     @Argument(help: "The name to log in with.") var username: String
     @Option(help: "Whose webhooks and events the user sees.") var tenant = defaultTenant
     @Option(valueName: "scope", help: "What the user may do; repeatable; default: everything.") var scope: [String] = []
+    @Flag(help: "As JSON.") var json = false
     @OptionGroup var source: ConfigurationOptions
 
     func validate() throws {
@@ -31,7 +33,15 @@ struct UsersAddCommand: ParsableCommand {
         let user = User(username: username, tenant: tenant, scopes: scopes)
         let password = try await Password.read()
         try await withUsers(source) { try await $0.add(user, password: password) }
-        CommandOutput.standard.result("Added \(username), of tenant \(tenant).")
+        guard json else { return CommandOutput.standard.result("Added \(username), of tenant \(tenant).") }
+        CommandOutput.standard.result(json: { writer in
+            writer.object { writer in
+                writer.member("username", username)
+                writer.member("tenant", tenant)
+                writer.key("scopes")
+                writer.array { writer in for scope in scopes { writer.string(scope.rawValue) } }
+            }
+        })
     }
 }
 
@@ -44,13 +54,15 @@ struct UsersPasswordCommand: ParsableCommand {
             """)
     @Argument(help: "Whose.") var username: String
     @Option(help: "The user's tenant, to be sure whom this changes.") var tenant: String?
+    @Flag(help: "As JSON.") var json = false
     @OptionGroup var source: ConfigurationOptions
 
     func run() async throws {
         let password = try await Password.read()
         let (username, tenant) = (username, tenant)
         try await withUsers(source) { try await $0.setPassword(password, of: username, tenant: tenant) }
-        CommandOutput.standard.result("Changed the password of \(username).")
+        guard json else { return CommandOutput.standard.result("Changed the password of \(username).") }
+        CommandOutput.standard.result(json: { writer in writer.object { $0.member("username", username) } })
     }
 }
 

@@ -32,32 +32,36 @@ final class Child: Sendable {
     /// Throws where it cannot be started.
     init(_ program: ChildProgram) async throws(SupervisionError) {
         self.program = program
-        let started = AsyncStream.makeStream(of: Result<Int32, SystemError>.self)
         let ended = AsyncStream.makeStream(of: Int32.self)
-        NativeThread.start(name: "child-wait") {
-            let result = Self.spawn(program)
-            started.continuation.yield(result)
-            guard case .success(let pid) = result else { return }
-            var status: Int32 = 0
-            while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-            ended.continuation.yield(status)
-            ended.continuation.finish()
+        let started = await withCheckedContinuation { continuation in
+            NativeThread.start(name: "child-wait") {
+                let result = Self.spawn(program)
+                continuation.resume(returning: result)
+                guard case .success(let pid) = result else { return }
+                var status: Int32 = 0
+                while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+                ended.continuation.yield(status)
+                ended.continuation.finish()
+            }
         }
-        var first: Result<Int32, SystemError>?
-        for await result in started.stream {
-            first = result
-            break
-        }
-        switch first {
+        switch started {
         case .success(let pid): state = Mutex(.running(pid: pid))
         case .failure(let error): throw SupervisionError("\(program.name) cannot be started: \(error)")
-        case nil: throw SupervisionError("\(program.name) cannot be started")
         }
         let finish = ends.continuation
         Task { [self] in
             for await status in ended.stream { state.withLock { $0 = .ended(reason: Self.reason(status)) } }
             finish.finish()
         }
+    }
+
+    /// Runs a program to its end and returns why it ended. Where the task is cancelled, the program is stopped.
+    static func run(_ program: ChildProgram) async throws(SupervisionError) -> String {
+        let child = try await Child(program)
+        await child.waitForEnd()
+        // In a task of its own: in a cancelled one nothing waits.
+        if Task.isCancelled { await Task { await child.stop(within: .seconds(10)) }.value }
+        return child.endReason ?? ""
     }
 
     var pid: Int32? {
@@ -69,7 +73,7 @@ final class Child: Sendable {
         state.withLock { if case .ended(let reason) = $0 { reason } else { nil } }
     }
 
-    /// Returns when it has ended.
+    /// Returns when it has ended, or the task was cancelled.
     func waitForEnd() async {
         for await _ in ends.stream {}
     }

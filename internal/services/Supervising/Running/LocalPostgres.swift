@@ -41,27 +41,32 @@ struct LocalPostgres {
         String(path.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }, radix: 16)
     }
 
-    /// Makes the cluster, the first time.
+    /// Makes the cluster, the first time: in a folder beside it, which becomes the cluster's when everything is there.
     func prepare(_ settings: PostgresSettings) async throws(SupervisionError) {
         guard !Files.exists("\(data)/PG_VERSION") else { return }
         try Files.makeDirectory(home, mode: 0o755)
-        try Files.makeDirectory(data)
+        let unfinished = "\(data).new"
+        Files.removeTree(unfinished)
+        try Files.makeDirectory(unfinished)
         let passwordFile = "\(home)/password"
         try Files.write(settings.password, to: passwordFile)
         defer { Files.remove(passwordFile) }
         if let owner, let entry = getpwnam(owner) {
-            for path in [data, passwordFile] { chown(path, entry.pointee.pw_uid, entry.pointee.pw_gid) }
+            for path in [unfinished, passwordFile] { chown(path, entry.pointee.pw_uid, entry.pointee.pw_gid) }
         }
         let initdb = ChildProgram(
             name: "initdb", executable: "\(binaries)/initdb",
             arguments: [
-                "--pgdata=\(data)", "--username=\(settings.user)", "--pwfile=\(passwordFile)", "--auth=scram-sha-256",
+                "--pgdata=\(unfinished)", "--username=\(settings.user)", "--pwfile=\(passwordFile)",
+                "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C.UTF-8",
             ], log: program.log, user: owner)
-        let child = try await Child(initdb)
-        await child.waitForEnd()
-        guard Files.exists("\(data)/PG_VERSION"), child.endReason == "exit code 0" else {
-            throw SupervisionError("initdb failed (\(child.endReason ?? "")): \(Files.tail(program.log))")
+        let reason = try await Child.run(initdb)
+        guard reason == "exit code 0" else {
+            throw SupervisionError("initdb failed (\(reason)): \(Files.tail(program.log))")
+        }
+        guard rename(unfinished, data) == 0 else {
+            throw SupervisionError("\(unfinished) cannot be renamed to \(data): \(String(cString: strerror(errno)))")
         }
     }
 

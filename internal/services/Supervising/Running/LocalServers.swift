@@ -69,11 +69,9 @@ struct LocalKafka {
     /// Formats the storage, the first time.
     func prepare() async throws(SupervisionError) {
         guard !Files.exists("\(data)/meta.properties") else { return }
-        let child = try await Child(format)
-        await child.waitForEnd()
-        guard child.endReason == "exit code 0" else {
-            throw SupervisionError(
-                "Kafka's storage cannot be formatted (\(child.endReason ?? "")): \(Files.tail(format.log))")
+        let reason = try await Child.run(format)
+        guard reason == "exit code 0" else {
+            throw SupervisionError("Kafka's storage cannot be formatted (\(reason)): \(Files.tail(format.log))")
         }
     }
 

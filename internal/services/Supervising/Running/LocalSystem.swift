@@ -64,12 +64,15 @@ actor LocalSystem {
 
     // MARK: Starting
 
-    /// Starts everything; where a step fails, stops what has been started and throws one line about it.
+    /// Starts everything; where a step fails, stops what has been started and throws one line about it. Cancelled, it does the same and
+    /// throws `CancellationError`.
     func start() async throws {
         do {
             try await startAll()
         } catch {
-            await stop()
+            // In a task of its own: in a cancelled one nothing waits.
+            await Task { await stop() }.value
+            if Task.isCancelled { throw CancellationError() }
             throw error
         }
     }
@@ -77,6 +80,7 @@ actor LocalSystem {
     private func startAll() async throws {
         try Files.makeDirectory(state.directory)
         try Files.makeDirectory(state.logs)
+        try state.writeStarting()
         for log in ["postgresql", "redis", "kafka"] + Self.services.map(\.name) { rotate(state.log(log)) }
         let kafka = try kafkaMode()
         try ports.check(without: kafka.usesOwnPorts ? [] : ["Kafka", "Kafka's controller"])
@@ -108,6 +112,7 @@ actor LocalSystem {
 
     /// Carries a step out and says how long it took.
     private func step(_ name: String, _ body: () async throws -> Void) async throws {
+        try Task.checkCancellation()
         let start = ContinuousClock.now
         try await body()
         let milliseconds = Int((ContinuousClock.now - start) / .milliseconds(1))
