@@ -21,6 +21,8 @@ public struct ArgumentDefinition: Sendable, Equatable {
     public let defaultText: String?
     /// All values that are taken, where they are few; else empty.
     public let choices: [String]
+    /// What a value names.
+    public let valueKind: ValueKind
 
     /// As it is typed: `--state <dir>`, `<file> ...`.
     var usage: String {
@@ -42,6 +44,8 @@ public struct CommandModel: Sendable {
     public let name: String
     public let abstract: String
     public let discussion: String
+    /// What `--version` says; empty where there is no such flag.
+    public let version: String
     public let arguments: [ArgumentDefinition]
     public let subcommands: [CommandModel]
 }

@@ -13,17 +13,19 @@ final class ArgumentSlot<Value> {
     let isRepeating: Bool
     let isRequired: Bool
     let choices: [String]
+    let valueKind: ValueKind
     let defaultText: String?
 
     init(
         initial: Value?, isRequired: Bool = false, isRepeating: Bool = false, choices: [String] = [],
-        defaultText: String? = nil, read: @escaping (String, inout Value?) -> Bool
+        valueKind: ValueKind = .text, defaultText: String? = nil, read: @escaping (String, inout Value?) -> Bool
     ) {
         value = initial
         self.read = read
         self.isRepeating = isRepeating
         self.isRequired = isRequired
         self.choices = choices
+        self.valueKind = valueKind
         self.defaultText = defaultText
     }
 
@@ -36,7 +38,8 @@ final class ArgumentSlot<Value> {
 
     static func single(_ initial: Value?) -> ArgumentSlot where Value: ExpressibleByArgument {
         ArgumentSlot(
-            initial: initial, isRequired: initial == nil, choices: Value.choices, defaultText: initial?.argumentText
+            initial: initial, isRequired: initial == nil, choices: Value.choices, valueKind: Value.valueKind,
+            defaultText: initial?.argumentText
         ) { word, value in
             value = Value(argument: word)
             return value != nil
@@ -44,7 +47,7 @@ final class ArgumentSlot<Value> {
     }
 
     static func optional<Wrapped: ExpressibleByArgument>() -> ArgumentSlot where Value == Wrapped? {
-        ArgumentSlot(initial: .some(nil), choices: Wrapped.choices) { word, value in
+        ArgumentSlot(initial: .some(nil), choices: Wrapped.choices, valueKind: Wrapped.valueKind) { word, value in
             guard let read = Wrapped(argument: word) else { return false }
             value = .some(read)
             return true
@@ -58,7 +61,8 @@ final class ArgumentSlot<Value> {
         var isFirst = true
         let shown = initial.isEmpty ? nil : initial.map(\.argumentText).joined(separator: " ")
         return ArgumentSlot(
-            initial: initial, isRequired: isRequired, isRepeating: true, choices: Element.choices, defaultText: shown
+            initial: initial, isRequired: isRequired, isRepeating: true, choices: Element.choices,
+            valueKind: Element.valueKind, defaultText: shown
         ) { word, value in
             guard let read = Element(argument: word) else { return false }
             value = (isFirst ? [] : value ?? []) + [read]
@@ -72,6 +76,6 @@ final class ArgumentSlot<Value> {
     ) -> ArgumentDefinition {
         ArgumentDefinition(
             kind: kind, names: names, valueName: valueName, help: help, isRequired: isRequired,
-            isRepeating: isRepeating, defaultText: defaultText, choices: choices)
+            isRepeating: isRepeating, defaultText: defaultText, choices: choices, valueKind: valueKind)
     }
 }

@@ -6,11 +6,19 @@ public protocol ExpressibleByArgument {
     var argumentText: String { get }
     /// All values, where they are few.
     static var choices: [String] { get }
+    /// What a value names.
+    static var valueKind: ValueKind { get }
+}
+
+/// What a shell may offer where a value is to be typed.
+public enum ValueKind: Sendable, Equatable {
+    case text, file, directory
 }
 
 extension ExpressibleByArgument {
     public var argumentText: String { "\(self)" }
     public static var choices: [String] { [] }
+    public static var valueKind: ValueKind { .text }
 }
 
 extension String: ExpressibleByArgument {
@@ -37,4 +45,22 @@ extension ExpressibleByArgument where Self: RawRepresentable, RawValue == String
 
 extension ExpressibleByArgument where Self: RawRepresentable & CaseIterable, RawValue == String {
     public static var choices: [String] { allCases.map(\.rawValue) }
+}
+
+/// The path of a file; nothing is said about whether there is one.
+public struct FilePath: ExpressibleByArgument, Equatable, Sendable {
+    public let path: String
+    public init(_ path: String) { self.path = path }
+    public init?(argument: String) { path = argument }
+    public var argumentText: String { path }
+    public static var valueKind: ValueKind { .file }
+}
+
+/// The path of a directory; nothing is said about whether there is one.
+public struct DirectoryPath: ExpressibleByArgument, Equatable, Sendable {
+    public let path: String
+    public init(_ path: String) { self.path = path }
+    public init?(argument: String) { path = argument }
+    public var argumentText: String { path }
+    public static var valueKind: ValueKind { .directory }
 }

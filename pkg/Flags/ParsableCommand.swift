@@ -34,7 +34,8 @@ extension ParsableCommand {
         let path = parents + [commandName]
         return CommandModel(
             path: path.joined(separator: " "), name: commandName, abstract: configuration.abstract,
-            discussion: configuration.discussion, arguments: boundArguments(of: Self()).map(\.definition),
+            discussion: configuration.discussion, version: configuration.version,
+            arguments: boundArguments(of: Self()).map(\.definition),
             subcommands: configuration.subcommands.map { $0.model(parents: path) })
     }
 

@@ -35,7 +35,7 @@ struct SendCommand: ParsableCommand {
         discussion:
             "martlet send --type user.created --source me --data '{\"a\":1}'\nmartlet send events.jsonl\ncat events.jsonl | martlet send -"
     )
-    @Argument(valueName: "file", help: "A JSON object or one a line; - is standard input.") var file: String?
+    @Argument(valueName: "file", help: "A JSON object or one a line; - is standard input.") var file: FilePath?
     @Option(help: "Of one event: its type.") var type: String?
     @Option(help: "Of one event: where it is from.") var source = "martlet-cli"
     @Option(help: "Of one event: its id; default: drawn.") var id: String?
@@ -65,7 +65,7 @@ struct SendCommand: ParsableCommand {
     }
 
     private var input: SendInput {
-        if let file { return file == "-" ? .standardInput : .file(path: file) }
+        if let path = file?.path { return path == "-" ? .standardInput : .file(path: path) }
         return .event(SendEvent(id: id, type: type ?? "", source: source, data: data, orderingKey: orderingKey))
     }
 }

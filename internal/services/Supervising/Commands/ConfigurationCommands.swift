@@ -7,7 +7,7 @@ internal import Settings
 /// Which configuration is meant.
 struct ConfigurationOptions: ParsableArguments {
     @Option(name: .customLong("config"), valueName: "file", help: "The YAML file with the configuration.") var file:
-        String?
+        FilePath?
     @OptionGroup var system: SystemOptions
 
     /// As the services have it: where a local system runs, its addresses included.
@@ -18,7 +18,7 @@ struct ConfigurationOptions: ParsableArguments {
             environment["MARTLET_KAFKA_BROKERS"] = running.brokers
             if !running.logID.isEmpty { environment["MARTLET_KAFKA_LOG_ID"] = running.logID }
         }
-        return try Configuration.load(file: file, environment: environment, needs: needs)
+        return try Configuration.load(file: file?.path, environment: environment, needs: needs)
     }
 }
 

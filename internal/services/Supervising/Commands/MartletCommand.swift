@@ -10,7 +10,7 @@ public struct MartletCommand: ParsableCommand {
         subcommands: [
             UpCommand.self, DownCommand.self, StatusCommand.self, LogsCommand.self, ResetCommand.self, DemoCommand.self,
             SendCommand.self, ListenCommand.self, ConfigCommand.self, MigrateCommand.self, UsersCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, CompletionsCommand.self,
         ])
 
     public init() {}
@@ -19,7 +19,7 @@ public struct MartletCommand: ParsableCommand {
 /// Which local system is meant.
 struct SystemOptions: ParsableArguments {
     @Option(name: .long, valueName: "dir", help: "The local system's folder; another one is another system.")
-    var state = ".martlet"
+    var state = DirectoryPath(".martlet")
 
-    var local: LocalState { LocalState(state) }
+    var local: LocalState { LocalState(state.path) }
 }

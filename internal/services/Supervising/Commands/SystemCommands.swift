@@ -114,23 +114,26 @@ struct ServiceState: Sendable {
     }
 }
 
+/// A process of the local system that keeps a log.
+struct LogName: ExpressibleByArgument {
+    static var choices: [String] { LocalSystem.services.map(\.name) + ["kafka", "postgresql", "redis", "supervisor"] }
+
+    let name: String
+    init?(argument: String) {
+        guard Self.choices.contains(argument) else { return nil }
+        name = argument
+    }
+}
+
 struct LogsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Show the logs of a service, or of all.")
-    @Argument(
-        help:
-            "api-gateway, webhook-registry, event-ingestion, webhook-dispatcher, observability, kafka, postgresql, redis, supervisor."
-    )
-    var service: String?
+    @Argument(help: "Whose.") var service: LogName?
     @Flag(name: .shortAndLong, help: "Go on with what is written from now on.") var follow = false
     @OptionGroup var system: SystemOptions
 
     func run() async throws {
-        let known = LocalSystem.services.map(\.name) + ["kafka", "postgresql", "redis", "supervisor"]
-        if let service, !known.contains(service) {
-            throw ValidationError("there is no service \(service): expected one of \(known.joined(separator: ", "))")
-        }
-        let names = (service.map { [$0] } ?? known).filter { Files.exists(system.local.log($0)) }
+        let names = (service.map { [$0.name] } ?? LogName.choices).filter { Files.exists(system.local.log($0)) }
         guard !names.isEmpty else { throw SupervisionError("there are no logs in \(system.local.logs)") }
         var offsets: [String: Int] = [:]
         repeat {
