@@ -84,6 +84,7 @@ let cores: [Target] = [
     core("Delivering", ["Records"]),
     core("Validation", ["Records"]),
     core("Editing", ["Records"]),
+    core("Scheduling", ["Records"]),
 ]
 
 let services: [Target] = [
@@ -173,6 +174,7 @@ let suites: [Target] = [
     tests("SettlingTests", ["Settling", "Records", "TestSupport"]),
     tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
     tests("ValidationTests", ["Validation", "Records", "TestSupport"]),
+    tests("SchedulingTests", ["Scheduling", "Records", "TestSupport"]),
     tests("EditingTests", ["Editing", "Records", "TestSupport"]),
     tests(
         "ServiceSupportTests",
