@@ -130,7 +130,7 @@ let services: [Target] = [
         [
             "ServiceSupport", "Records", "Kafka", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
             "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags",
-            "Gateway",
+            "Gateway", "WireFormat",
         ]),
 ]
 
@@ -217,7 +217,7 @@ let suites: [Target] = [
         "SupervisingTests",
         [
             "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "EventLoops", "martlet", "TestSupport",
+            "EventLoops", "Kafka", "Records", "WireFormat", "martlet", "TestSupport",
         ]),
     tests(
         "BlackBoxTests",

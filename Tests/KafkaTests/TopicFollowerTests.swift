@@ -43,6 +43,27 @@ private final class Table: Sendable {
         }
     }
 
+    @Test(arguments: KafkaBroker.available)
+    func fromTheEndOnlyWhatComesLaterIsSeen(_ kind: KafkaBroker.Kind) async throws {
+        let broker = try await KafkaBroker.shared(kind)
+        let topic = try await broker.makeTopic(partitions: 4)
+        let producer = try await AsyncProducer.start(ProducerConfiguration(broker.configuration()))
+        for index in 0..<8 { try await producer.send(to: topic, key: Array("old\(index)".utf8), value: [65]) }
+        let table = Table()
+        var configuration = LogReaderConfiguration(broker.configuration())
+        configuration.fetchWaitMilliseconds = 10
+        let follower = try await AsyncTopicFollower.start(
+            configuration, topic: topic, from: .end, record: { table.take($0) }, event: { table.take($0) })
+        #expect(await eventually(within: .seconds(20)) { table.events == [.caughtUp] })
+        for index in 0..<8 { try await producer.send(to: topic, key: Array("new\(index)".utf8), value: [66]) }
+        #expect(await eventually { table.state.records == 8 })
+        #expect(table.state.values.keys.allSatisfy { $0.hasPrefix("new") })
+        await follower.stop()
+        try await producer.send(to: topic, key: Array("late".utf8), value: [66])
+        #expect(table.state.records == 8)
+        await producer.close()
+    }
+
     private func end(_ follower: OnLoop<TopicFollower>) async throws {
         try await follower.run { $0.stop() }
         await follower.stop()

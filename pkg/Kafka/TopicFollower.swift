@@ -1,9 +1,9 @@
 internal import CKafka
 public import EventLoops
 
-/// Reads all partitions of a topic from their start, says when it has reached the end that they had when it began, and goes on
-/// with what is written from then on: for tables that live in a compacted topic. No group, no commits. Confined to
-/// its loop's thread.
+/// Reads all partitions of a topic from their start or their end, says when it has reached the end that they had when it began,
+/// and goes on with what is written from then on: for tables that live in a compacted topic, and for looking on. No group, no
+/// commits. Confined to its loop's thread.
 public final class TopicFollower {
     public enum Event: Equatable, Sendable {
         /// Everything that was in the topic at the start has been handed over. Once for each beginning.
@@ -14,10 +14,18 @@ public final class TopicFollower {
         case failed(KafkaError)
     }
 
+    /// Where the reading begins. Where it has to begin again, that is the beginning.
+    public enum Start: Sendable {
+        case beginning
+        /// What is written from now on: nothing of what is there.
+        case end
+    }
+
     private static let retryMilliseconds: UInt64 = 1_000
     private static let queryTimeoutMilliseconds: Int32 = 10_000
 
     private let topic: String
+    private var start: Start
     private let loop: EventLoop
     private let handle: ClientHandle
     private let onRecord: (borrowing Record) -> Void
@@ -30,10 +38,11 @@ public final class TopicFollower {
 
     /// Begins at once. `record` gets each record, in order within its partition, and must not keep it.
     public init(
-        _ configuration: LogReaderConfiguration, topic: String, on loop: EventLoop,
+        _ configuration: LogReaderConfiguration, topic: String, from start: Start = .beginning, on loop: EventLoop,
         record: @escaping (borrowing Record) -> Void, event: @escaping (Event) -> Void
     ) throws(KafkaError) {
         self.topic = topic
+        self.start = start
         self.loop = loop
         onRecord = record
         onEvent = event
@@ -84,8 +93,9 @@ public final class TopicFollower {
         do throws(KafkaError) {
             let bounds = try result.get()
             for (partition, bounds) in bounds {
-                if bounds.low < bounds.high { goals[partition.partition] = bounds.high }
-                readings.append(try read(partition, from: bounds.low))
+                let from = start == .end ? bounds.high : bounds.low
+                if from < bounds.high { goals[partition.partition] = bounds.high }
+                readings.append(try read(partition, from: from))
             }
             if goals.isEmpty { onEvent(.caughtUp) }
         } catch {
@@ -122,6 +132,7 @@ public final class TopicFollower {
 
     private func restart(because error: KafkaError) {
         stopReadings()
+        start = .beginning
         onEvent(.restarted(error))
         if !isStopped { begin() }
     }

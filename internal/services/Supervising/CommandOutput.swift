@@ -25,6 +25,12 @@ public struct CommandOutput: Sendable {
         }
     }
 
+    /// Whether the pipe's reader behind standard output has closed it.
+    static var isStandardOutputGone: Bool {
+        var state = pollfd(fd: 1, events: 0, revents: 0)
+        return poll(&state, 1, 0) > 0 && state.revents & Int16(POLLERR) != 0
+    }
+
     /// Prints one line of JSON.
     func result(json write: (inout JSONWriter) -> Void) {
         result(jsonLine(write))
