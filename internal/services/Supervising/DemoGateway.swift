@@ -3,31 +3,24 @@ internal import JSONScanning
 
 /// The gateway's API as the demo uses it. Each call throws a `DemoError` that names its step.
 struct DemoGateway: Sendable {
-    private let client: HTTPClient
-    private let baseURL: String
-    private var token = ""
+    private var client: GatewayClient
 
     init(baseURL: String) throws(DemoError) {
-        do {
-            client = try HTTPClient()
+        do throws(GatewayError) {
+            client = try GatewayClient(baseURL: baseURL)
         } catch {
             throw DemoError(step: "starting", reason: "\(error)")
         }
-        self.baseURL = baseURL
     }
 
     /// The token is for the calls that follow; returns it for other services.
     mutating func logIn(username: String, password: String) async throws(DemoError) -> String {
-        let body = jsonLine { writer in
-            writer.object { writer in
-                writer.member("username", username)
-                writer.member("password", password)
-            }
+        do throws(GatewayError) {
+            try await client.logIn(username: username, password: password)
+        } catch {
+            throw DemoError(step: "logging in", reason: error.description)
         }
-        token = try await call("logging in", .post, "/auth/login", body: body) { answer in
-            (answer["access_token"] ?? answer["token"])?.text
-        }
-        return token
+        return client.token
     }
 
     struct CreatedWebhook: Sendable {
@@ -115,8 +108,7 @@ struct DemoGateway: Sendable {
             throw DemoError(step: step, reason: problemText(status: result.status, body: result.body))
         }
         guard let answer = JSONValue(answer: result.body), let value = value(answer) else {
-            let text = printable(String(decoding: result.body.prefix(200), as: UTF8.self))
-            throw DemoError(step: step, reason: "the answer is not what it should be: \(text)")
+            throw DemoError(step: step, reason: GatewayClient.unexpected(result).description)
         }
         return value
     }
@@ -124,19 +116,10 @@ struct DemoGateway: Sendable {
     private func send(_ step: String, _ method: HTTPSendMethod, _ path: String, body: String? = nil)
         async throws(DemoError) -> HTTPSendResult
     {
-        var headers = HeaderLines()
-        if !token.isEmpty { headers.append("authorization", "Bearer \(token)") }
-        if body != nil { headers.append("content-type", "application/json") }
-        let endpoint: Endpoint
-        do {
-            endpoint = try Endpoint(baseURL + path)
+        do throws(GatewayError) {
+            return try await client.send(method, path, body: body)
         } catch {
-            throw DemoError(step: step, reason: "\(baseURL + path): \(error)")
+            throw DemoError(step: step, reason: error.description)
         }
-        let result = await client.send(method, to: endpoint, headers: headers, body: Array((body ?? "").utf8))
-        guard result.failure == nil else {
-            throw DemoError(step: step, reason: "\(endpoint.url): \(result.message)")
-        }
-        return result
     }
 }

@@ -2,11 +2,6 @@ internal import Flags
 internal import LifeCycle
 internal import Logs
 
-/// Where the local system's services are, for commands that talk to them.
-private func localURL(_ given: String?, _ state: LocalState, _ port: KeyPath<LocalPorts, UInt16>) -> String {
-    given ?? "http://127.0.0.1:\((state.running()?.ports ?? LocalPorts())[keyPath: port])"
-}
-
 struct DemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
