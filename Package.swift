@@ -107,6 +107,12 @@ let services: [Target] = [
             "StandardWebhooks", "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
         ]),
     service(
+        "Retrying",
+        [
+            "ServiceSupport", "Records", "Scheduling", "Kafka", "Redis", "EventLoops", "Logs", "Metrics", "LifeCycle",
+            "CLinux",
+        ]),
+    service(
         "Registry",
         [
             "ServiceSupport", "Records", "Validation", "Editing", "GRPC", "Postgres", "Kafka", "HTTPServing",
@@ -139,6 +145,7 @@ let commands: [Target] = [
     command("webhook-registry", ["Registry", "ServiceSupport"]),
     command("event-ingestion", ["Ingestion", "ServiceSupport"]),
     command("webhook-dispatcher", ["Dispatching", "ServiceSupport"]),
+    command("retry-manager", ["Retrying", "ServiceSupport", "LifeCycle"]),
     command("observability", ["Observing", "ServiceSupport", "LifeCycle"]),
     command("martlet", ["Supervising", "LifeCycle", "Flags"]),
 ]
@@ -193,6 +200,12 @@ let suites: [Target] = [
         [
             "Dispatching", "ServiceSupport", "Kafka", "Records", "HTTPServing", "HTTPSending", "StandardWebhooks",
             "EventLoops", "Logs", "WireFormat", "webhook-dispatcher", "TestSupport",
+        ]),
+    tests(
+        "RetryingTests",
+        [
+            "Retrying", "Scheduling", "ServiceSupport", "Kafka", "Records", "Redis", "HTTPSending", "EventLoops", "Logs",
+            "CLinux", "retry-manager", "TestSupport",
         ]),
     tests(
         "RegistryTests",

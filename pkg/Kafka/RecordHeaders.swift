@@ -8,6 +8,9 @@ public struct RecordHeaders: Sendable {
 
     public static let none = RecordHeaders()
 
+    /// What they take in memory.
+    public var byteCount: Int { bytes.count }
+
     public var isEmpty: Bool { count == 0 }
 
     /// Empties it and keeps the memory.

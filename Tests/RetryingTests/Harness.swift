@@ -1,0 +1,182 @@
+import CLinux
+import Glibc
+import HTTPSending
+import Kafka
+import Logs
+import Records
+import ServiceSupport
+import Synchronization
+import TestSupport
+
+/// A Kafka with Martlet's topics under a prefix of their own, a Redis, and retry-managers as processes. The test writes `retries` as a
+/// dispatcher would, and reads what is fired.
+final class Harness {
+    let broker: KafkaBroker
+    let redis: RedisServer
+    let configuration: Configuration
+    let producer: AsyncProducer
+    let environment: [String: String]
+    private let directory: String
+    private var managers: [ServerProcess] = []
+    private let ports = Mutex<[Int32: UInt16]>([:])
+
+    init(
+        _ kind: KafkaBroker.Kind, partitions: Int = 2, redis: RedisServer? = nil, _ extra: [String: String] = [:]
+    ) async throws {
+        broker = try await KafkaBroker.shared(kind)
+        if let redis { self.redis = redis } else { self.redis = try await RedisServer.shared() }
+        let prefix = KafkaBroker.uniqueName("retry") + "."
+        var environment = [
+            "MARTLET_PROFILE": "development", "MARTLET_KAFKA_BROKERS": broker.bootstrapServers,
+            "MARTLET_KAFKA_TOPIC_PREFIX": prefix, "MARTLET_KAFKA_PARTITIONS": "\(partitions)",
+            "MARTLET_RETRY_MANAGER_GROUP": prefix + "group", "MARTLET_REDIS_PORT": "\(self.redis.port)",
+        ]
+        if kind == .inMemory { environment["MARTLET_KAFKA_LOG_ID"] = "memory-\(prefix)" }
+        environment.merge(extra) { $1 }
+        self.environment = environment
+        configuration = try Configuration.load(environment: environment)
+        let logger = Logger(label: "test", output: LogOutput(service: "test") { _ in })
+        if kind == .inMemory {
+            for topic in configuration.kafka.topics.all { try await broker.createTopic(topic, partitions: partitions) }
+        }
+        try await TopicKeeper(configuration, clientID: "test", logger: logger).ensure()
+        producer = try await AsyncProducer.start(configuration.producer("test", logger: logger))
+        directory = try temporaryDirectory("retry")
+    }
+
+    var topics: Topics { configuration.kafka.topics }
+
+    // MARK: What a dispatcher and a gateway write
+
+    static func id(_ number: Int) -> DeliveryID { DeliveryID(random: 0x1234, UInt64(number)) }
+
+    /// A delivery that waits, and the partition that it is in.
+    @discardableResult
+    func putWaiting(_ number: Int, generation: UInt32 = 1, due: Int64, partition: Int32? = nil) async throws -> Int64 {
+        let id = Self.id(number)
+        var headers = RecordHeaders()
+        headers.append(RecordHeader.id, "event-\(number)")
+        headers.append(RecordHeader.type, "order.created")
+        headers.append(RecordHeader.source, "test")
+        headers.append(RecordHeader.delivery, id.description)
+        headers.append(RecordHeader.webhook, "wh_1")
+        headers.append(RecordHeader.generation, "\(generation)")
+        headers.append(RecordHeader.attempt, "\(generation)")
+        headers.append(RecordHeader.due, "\(due)")
+        let key = RetryKey.delivery(id, generation: generation).description
+        let receipt = try await producer.send(
+            to: topics.retries, partition: partition ?? self.partition(number), key: Array(key.utf8),
+            value: Array("{\"n\":\(number)}".utf8), headers: headers)
+        return receipt.offset ?? -1
+    }
+
+    func putWaiting(_ numbers: Range<Int>, due: @escaping @Sendable (Int) -> Int64) async throws {
+        for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 500) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in start..<min(start + 500, numbers.upperBound) {
+                    nonisolated(unsafe) let harness = self
+                    group.addTask { try await harness.putWaiting(number, due: due(number)) }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    func put(_ key: RetryKey, value: [UInt8]?, _ number: Int) async throws {
+        try await producer.send(
+            to: topics.retries, partition: partition(number), key: Array(key.description.utf8), value: value)
+    }
+
+    func partition(_ number: Int) -> Int32 { Int32(number % configuration.kafka.partitions) }
+
+    // MARK: Processes
+
+    @discardableResult
+    func startManager(_ extra: [String: String] = [:], awaitsReady: Bool = true) async throws -> ServerProcess {
+        let port = freePort()
+        let process = try ServerProcess(
+            Executables.path("retry-manager"), [], log: "\(directory)/manager-\(managers.count).log",
+            environment: environment.merging(["MARTLET_RETRY_MANAGER_LISTEN": "127.0.0.1:\(port)"]) { $1 }
+                .merging(extra) { $1 })
+        managers.append(process)
+        ports.withLock { $0[process.pid] = port }
+        guard awaitsReady else { return process }
+        let client = try HTTPClient()
+        let endpoint = try Endpoint("http://127.0.0.1:\(port)/ready")
+        let isReady = await eventually(within: .seconds(30)) {
+            if !process.isRunning { return true }
+            return await client.send(.get, to: endpoint).status == 200
+        }
+        guard isReady, process.isRunning else { throw NotReady(log: log(process)) }
+        return process
+    }
+
+    struct NotReady: Error, CustomStringConvertible {
+        var log: String
+        var description: String { "the retry-manager did not become ready: \(log)" }
+    }
+
+    func log(_ process: ServerProcess) -> String { contents(of: process.log) }
+
+    /// A figure of a manager's `/metrics`; nil where it has none.
+    func metric(_ name: String, of process: ServerProcess) async throws -> Double? {
+        guard let port = ports.withLock({ $0[process.pid] }) else { return nil }
+        let result = await (try HTTPClient()).send(.get, to: try Endpoint("http://127.0.0.1:\(port)/metrics"))
+        for line in String(decoding: result.body, as: UTF8.self).split(separator: "\n")
+        where line.hasPrefix(name + " ") {
+            return Double(line.dropFirst(name.utf8.count + 1))
+        }
+        return nil
+    }
+
+    func close() async {
+        for manager in managers { await manager.end(SIGKILL) }
+        await producer.close()
+        removeDirectory(directory)
+    }
+
+    // MARK: Reading back
+
+    func records(_ topic: String) async throws -> [CopiedRecord] {
+        let logger = Logger(label: "test", output: LogOutput(service: "test") { _ in })
+        let reader = try await AsyncLogReader.start(configuration.logReader("test", logger: logger))
+        let found = Mutex<[CopiedRecord]>([])
+        for partition in 0..<Int32(configuration.kafka.partitions) {
+            _ = try await reader.read(TopicPartition(topic, partition), from: 0) { record in
+                let copy = CopiedRecord(record)
+                found.withLock { $0.append(copy) }
+            }
+        }
+        await reader.close()
+        return found.withLock { $0 }
+    }
+
+    /// What was fired, by delivery.
+    func fired() async throws -> [String: [CopiedRecord]] {
+        Dictionary(grouping: try await records(topics.deliveries)) { record in
+            String(decoding: record.header("martlet-delivery") ?? [], as: UTF8.self)
+        }
+    }
+
+    /// Waits until so many different deliveries were fired.
+    func awaitFired(_ count: Int, within limit: Duration = .seconds(30)) async throws -> [String: [CopiedRecord]] {
+        let end = ContinuousClock.now + limit
+        while true {
+            let fired = try await fired()
+            if fired.count >= count || ContinuousClock.now >= end { return fired }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    /// The keys that a compacted `retries` would hold.
+    func liveKeys() async throws -> Set<String> {
+        var live: [String: Bool] = [:]
+        for record in try await records(topics.retries) {
+            let key = "\(record.topicPartition.partition) \(String(decoding: record.key ?? [], as: UTF8.self))"
+            live[key] = record.value != nil
+        }
+        return Set(live.filter(\.value).keys.map { String($0.split(separator: " ")[1]) })
+    }
+}
+
+func nowMs() -> Int64 { clinux_realtime_ms() }
