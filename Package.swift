@@ -204,7 +204,8 @@ let suites: [Target] = [
     tests(
         "RetryingTests",
         [
-            "Retrying", "Scheduling", "ServiceSupport", "Kafka", "Records", "Redis", "HTTPSending", "EventLoops", "Logs",
+            "Retrying", "Scheduling", "ServiceSupport", "Kafka", "Records", "Redis", "HTTPSending", "EventLoops",
+            "Logs",
             "CLinux", "retry-manager", "TestSupport",
         ]),
     tests(
