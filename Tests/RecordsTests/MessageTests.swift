@@ -37,6 +37,7 @@ import WireFormat
         outcome.webhookVersion = 8
         outcome.eventTimeMs = 1_699_999_999_999
         outcome.spans = [.init(first: 0, last: 4), .init(first: 9, last: 9)]
+        outcome.failure = "timeout"
         return outcome
     }
 

@@ -99,6 +99,7 @@ extension Outcome {
             writer.member("webhook_version", webhookVersion)
             parent.map { writer.member("parent", base64: $0.bytes) }
             writer.member("event_time_ms", eventTimeMs)
+            writer.member("failure", failure)
             writer.key("spans")
             writer.array { writer in
                 for span in spans {
@@ -141,6 +142,7 @@ extension Outcome {
         outcome.webhookVersion = random.number()
         outcome.parent = random.chance(50) ? nil : DeliveryID(random: random.next(), random.next())
         outcome.eventTimeMs = random.number()
+        outcome.failure = random.text()
         outcome.spans = (0..<random.below(4)).map { _ in Span(first: random.number(), last: random.number()) }
         return outcome
     }

@@ -52,6 +52,7 @@ public struct Outcome: Equatable, Sendable {
     public var parent: DeliveryID?
     public var eventTimeMs: Int64 = 0
     public var spans: [Span] = []
+    public var failure = ""
 
     public init() {}
 }
@@ -91,6 +92,7 @@ extension Outcome: WireMessage {
             case 29:
                 var inner = try field.message()
                 spans.append(try Span(reading: &inner))
+            case 30: failure = try field.string()
             default: break
             }
         }
@@ -127,6 +129,7 @@ extension Outcome: WireMessage {
         if let parent { writer.bytes(27, parent.bytes) }
         writer.int64(28, eventTimeMs)
         for span in spans { writer.message(29) { span.write(to: &$0) } }
+        writer.string(30, failure)
     }
 }
 

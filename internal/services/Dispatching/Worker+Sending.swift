@@ -192,6 +192,7 @@ extension Worker {
         case .giveUp(let reason):
             delivery.outcome.kind = .dead
             delivery.outcome.reason = reason
+            delivery.outcome.failure = verdict?.reason ?? ""
         }
         delivery.source.partition.busy += 1
         perform(delivery.progress.decided(carriesOn: next != .delivered), delivery)
