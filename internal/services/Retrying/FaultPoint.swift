@@ -1,17 +1,17 @@
 internal import Glibc
 internal import Synchronization
 
-/// Where a test can have the process killed: `MARTLET_FAULT_POINT=<name>:<n>` ends it as by kill -9 when it comes there for
+/// Where a test can have the process killed: `FAULT_POINT=<name>:<n>` ends it as by kill -9 when it comes there for
 /// the n-th time. Debug builds only; a release build has none of it.
 enum FaultPoint: String {
     case fenceWritten, opened, owedRetired, indexed, claimed, beforeFire, fired, retired, beforeRemove, removed
 
     #if DEBUG
         private static let armed: (name: String, count: Int)? = {
-            guard let text = getenv("MARTLET_FAULT_POINT").map({ String(cString: $0) }) else { return nil }
+            guard let text = getenv("FAULT_POINT").map({ String(cString: $0) }) else { return nil }
             let parts = text.split(separator: ":")
             guard parts.count == 2, let count = Int(parts[1]) else {
-                fatalError("MARTLET_FAULT_POINT is no name:number")
+                fatalError("FAULT_POINT is no name:number")
             }
             return (String(parts[0]), count)
         }()
