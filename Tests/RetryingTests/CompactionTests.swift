@@ -10,10 +10,7 @@ import Testing
     /// compaction does and whoever reads the log from its start.
     @Test(.requiresRealKafka) func aLateTombstoneIsHarmless() async throws {
         let redis = try await RedisServer()
-        let harness = try await Harness(.real, partitions: 1, redis: redis)
-        let logger = testLogger()
-        let admin = try Admin(harness.configuration.kafka.client("test", logger: logger))
-        try await admin.compactEagerly(harness.topics.retries)
+        let harness = try await Harness(.real, partitions: 1, redis: redis, compactsEagerly: true)
         let later = nowMs() + 3_600_000
         let id = Harness.id(0)
         try await harness.putWaiting(0, generation: 1, due: later)
@@ -22,7 +19,10 @@ import Testing
         // Rolls segments, so that the cleaner has something to do.
         let isCompacted = await eventually(within: .seconds(60)) {
             try? await harness.put(.fence, value: [UInt8](repeating: 0, count: 4_096), 0)
-            let keys = (try? await harness.records(harness.topics.retries).map { String(decoding: $0.key ?? [], as: UTF8.self) })
+            let keys =
+                (try? await harness.records(harness.topics.retries).map {
+                    String(decoding: $0.key ?? [], as: UTF8.self)
+                })
             let first = "\(id)#1"
             return keys.map { keys in keys.count { $0 == first } < 2 } ?? false
         }

@@ -14,14 +14,15 @@ final class Harness {
     let broker: KafkaBroker
     let redis: RedisServer
     let configuration: Configuration
-    let producer: AsyncProducer
+    private(set) var producer: AsyncProducer!
     let environment: [String: String]
     private let directory: String
     private var managers: [ServerProcess] = []
     private let ports = Mutex<[Int32: UInt16]>([:])
 
     init(
-        _ kind: KafkaBroker.Kind, partitions: Int = 2, redis: RedisServer? = nil, _ extra: [String: String] = [:]
+        _ kind: KafkaBroker.Kind, partitions: Int = 2, redis: RedisServer? = nil, compactsEagerly: Bool = false,
+        _ extra: [String: String] = [:]
     ) async throws {
         broker = try await KafkaBroker.shared(kind)
         if let redis { self.redis = redis } else { self.redis = try await RedisServer.shared() }
@@ -35,13 +36,25 @@ final class Harness {
         environment.merge(extra) { $1 }
         self.environment = environment
         configuration = try Configuration.load(environment: environment)
+        directory = try temporaryDirectory("retry")
         let logger = Logger(label: "test", output: LogOutput(service: "test") { _ in })
         if kind == .inMemory {
             for topic in configuration.kafka.topics.all { try await broker.createTopic(topic, partitions: partitions) }
         }
+        if compactsEagerly { try await createEagerRetries(partitions, logger) }
         try await TopicKeeper(configuration, clientID: "test", logger: logger).ensure()
         producer = try await AsyncProducer.start(configuration.producer("test", logger: logger))
-        directory = try temporaryDirectory("retry")
+    }
+
+    /// Segments of a moment, cleaned as soon as the cleaner comes by.
+    private func createEagerRetries(_ partitions: Int, _ logger: Logger) async throws {
+        let settings = [
+            "cleanup.policy": "compact", "segment.ms": "200", "min.cleanable.dirty.ratio": "0.01",
+            "delete.retention.ms": "0", "max.message.bytes": "\(configuration.maxRecordBytes)",
+        ]
+        let topic = NewTopic(topics.retries, partitions: partitions, settings: settings)
+        let admin = try Admin(configuration.kafka.client("test", logger: logger))
+        for error in try await admin.createTopics([topic]).values { throw error }
     }
 
     var topics: Topics { configuration.kafka.topics }
