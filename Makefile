@@ -2,7 +2,7 @@
 # make test    everything, from a bare machine
 .PHONY: help up down build test lint format clean
 
-PROGRAMS = webhook-registry observability event-ingestion webhook-dispatcher api-gateway martlet
+PROGRAMS = webhook-registry observability event-ingestion retry-manager webhook-dispatcher api-gateway martlet
 KAFKA = $(if $(KAFKA_HOME),kafka)
 
 help:

@@ -237,7 +237,8 @@ let suites: [Target] = [
         "BlackBoxTests",
         [
             "ServiceSupport", "Tokens", "HTTPSending", "StandardWebhooks", "Kafka", "JSONScanning", "Logs",
-            "api-gateway", "webhook-registry", "event-ingestion", "webhook-dispatcher", "observability", "martlet",
+            "api-gateway", "webhook-registry", "event-ingestion", "retry-manager", "webhook-dispatcher",
+            "observability", "martlet",
             "TestSupport",
         ]),
 ]

@@ -43,6 +43,7 @@ enum Martlet {
             "MARTLET_REGISTRY_LISTEN": try address("webhook-registry"),
             "MARTLET_OBSERVABILITY_LISTEN": try address("observability"),
             "MARTLET_INGESTION_LISTEN": try address("event-ingestion"),
+            "MARTLET_RETRY_MANAGER_LISTEN": try address("retry-manager"),
             "MARTLET_DISPATCHER_LISTEN": try address("webhook-dispatcher"),
             "MARTLET_GATEWAY_LISTEN": try address("api-gateway"),
         ])

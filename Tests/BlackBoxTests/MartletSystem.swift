@@ -10,7 +10,9 @@ import Testing
 /// All of Martlet, as `martlet up --ports auto --state DIR` starts it: with ports and data of its own. It stays in the foreground of
 /// a supervisor that ends with the test process, however that ends.
 final class MartletSystem: Sendable {
-    static let programs = ["webhook-registry", "observability", "event-ingestion", "webhook-dispatcher", "api-gateway"]
+    static let programs = [
+        "webhook-registry", "observability", "event-ingestion", "retry-manager", "webhook-dispatcher", "api-gateway",
+    ]
 
     /// The configuration that its services have.
     let configuration: Configuration
@@ -69,6 +71,7 @@ final class MartletSystem: Sendable {
         case "webhook-registry": "http://\(configuration.registry.listen)"
         case "observability": "http://\(configuration.observability.listen)"
         case "event-ingestion": "http://\(configuration.ingestion.listen)"
+        case "retry-manager": "http://\(configuration.retryManager.listen)"
         case "webhook-dispatcher": "http://\(configuration.dispatcher.listen)"
         default: "http://\(configuration.gateway.listen)"
         }

@@ -17,7 +17,7 @@ private struct Bench {
         try Self.copy(try builtProgram("martlet"), to: scripts.path("martlet"))
         for (name, variable) in [
             ("webhook-registry", "REGISTRY"), ("observability", "OBSERVABILITY"), ("event-ingestion", "INGESTION"),
-            ("webhook-dispatcher", "DISPATCHER"), ("api-gateway", "GATEWAY"),
+            ("retry-manager", "RETRY_MANAGER"), ("webhook-dispatcher", "DISPATCHER"), ("api-gateway", "GATEWAY"),
         ] {
             try scripts.add(name, Self.service(variable))
         }
@@ -113,7 +113,7 @@ private struct Bench {
             #expect(value["pid"]?.integer == Int(running.pid))
             #expect(running.kafka == "memory" && !running.logID.isEmpty)
             let pids = bench.children(of: running.pid).map(\.pid)
-            #expect(pids.count == 7)
+            #expect(pids.count == 8)
 
             let again = try await bench.run("up", "--detach", "--ports", "auto")
             #expect(again.status == 0)
@@ -163,7 +163,7 @@ private struct Bench {
             #expect(up.status == 0, "\(up.errors)")
             let running = try #require(bench.running)
             let pids = bench.children(of: running.pid).map(\.pid)
-            #expect(pids.count == 7)
+            #expect(pids.count == 8)
             kill(running.pid, SIGKILL)
             #expect(await eventually(within: .seconds(20)) { pids.allSatisfy { !runs($0) } })
             #expect(bench.running == nil)

@@ -7,6 +7,7 @@ public struct LocalPorts: Equatable, Sendable {
     public var registry: UInt16 = 9081
     public var ingestion: UInt16 = 8082
     public var dispatcher: UInt16 = 8083
+    public var retryManager: UInt16 = 8084
     public var observability: UInt16 = 8085
     public var postgres: UInt16 = 15432
     public var redis: UInt16 = 16379
@@ -41,7 +42,8 @@ public struct LocalPorts: Equatable, Sendable {
             ("Kafka's controller", \.kafkaController),
             ("webhook-registry's gRPC", \.registryGRPC), ("webhook-registry", \.registry),
             ("observability", \.observability),
-            ("event-ingestion", \.ingestion), ("webhook-dispatcher", \.dispatcher), ("api-gateway", \.gateway),
+            ("event-ingestion", \.ingestion), ("retry-manager", \.retryManager), ("webhook-dispatcher", \.dispatcher),
+            ("api-gateway", \.gateway),
         ]
     }
 

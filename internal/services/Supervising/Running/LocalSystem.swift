@@ -8,11 +8,11 @@ internal import Settings
 
 /// Starts and stops everything of one local system, in order: servers, migrations, services, each awaited.
 actor LocalSystem {
-    /// The five services, in the order of their start, each with the port whose `/ready` is awaited.
+    /// The services, in the order of their start, each with the port whose `/ready` is awaited.
     static var services: [(name: String, port: KeyPath<LocalPorts, UInt16>)] {
         [
             ("webhook-registry", \.registry), ("observability", \.observability), ("event-ingestion", \.ingestion),
-            ("webhook-dispatcher", \.dispatcher), ("api-gateway", \.gateway),
+            ("retry-manager", \.retryManager), ("webhook-dispatcher", \.dispatcher), ("api-gateway", \.gateway),
         ]
     }
 
@@ -46,6 +46,7 @@ actor LocalSystem {
             "MARTLET_REGISTRY_LISTEN_GRPC": address(ports.registryGRPC),
             "MARTLET_INGESTION_LISTEN": address(ports.ingestion),
             "MARTLET_DISPATCHER_LISTEN": address(ports.dispatcher),
+            "MARTLET_RETRY_MANAGER_LISTEN": address(ports.retryManager),
             "MARTLET_OBSERVABILITY_LISTEN": address(ports.observability), "MARTLET_POSTGRES_HOST": "127.0.0.1",
             "MARTLET_POSTGRES_PORT": "\(ports.postgres)", "MARTLET_REDIS_HOST": "127.0.0.1",
             "MARTLET_REDIS_PORT": "\(ports.redis)",
