@@ -231,7 +231,7 @@ let suites: [Target] = [
         "SupervisingTests",
         [
             "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "EventLoops", "Kafka", "Records", "WireFormat", "martlet", "TestSupport",
+            "EventLoops", "Flags", "Kafka", "Records", "WireFormat", "martlet", "TestSupport",
         ]),
     tests(
         "BlackBoxTests",

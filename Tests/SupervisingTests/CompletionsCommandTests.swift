@@ -1,5 +1,8 @@
+import Flags
 import TestSupport
 import Testing
+
+@testable import Supervising
 
 /// `martlet completions bash`, as bash uses it. How scripts are made for each shell is FlagsTests' part.
 @Suite(.timeLimit(.minutes(1))) struct CompletionsCommandTests {
@@ -28,6 +31,16 @@ import Testing
         #expect(try await offers("up", "--ports", "") == ["standard", "auto"])
         #expect(try await offers("logs", "webhook-r") == ["webhook-registry"])
         #expect(try await offers("config", "print", "--config", "/etc/host").contains("/etc/hosts"))
+    }
+
+    /// A group's option would be hidden by the command's own of that name.
+    @Test func noCommandHasTwoOptionsOfOneName() {
+        func check(_ command: CommandModel) {
+            let names = command.arguments.flatMap(\.names)
+            #expect(Set(names).count == names.count, "\(command.path): \(names)")
+            for below in command.subcommands { check(below) }
+        }
+        check(MartletCommand.model)
     }
 
     @Test func anUnknownShellIsRefused() async throws {

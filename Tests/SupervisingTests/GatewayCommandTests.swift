@@ -122,7 +122,7 @@ private final class FakeGateway: Sendable {
         (["dlq", "requeue"], "give ids, a filter"), (["dlq", "requeue", "--dry-run"], "give ids, a filter"),
         (["dlq", "requeue", id, "--dry-run"], "go without ids"),
         (["dlq", "requeue", id, "--type", "a"], "go without ids"),
-        (["dlq", "list", "--state", "gone"], "expected one of open, requeued, discarded"),
+        (["dlq", "list", "--status", "gone"], "expected one of open, requeued, discarded"),
     ])
     func wrongWordsAreRefusedBeforeAnybodyIsAsked(words: [String], reason: String) async throws {
         let child = try ChildProcess(try builtProgram("martlet"), words + ["--url", "http://127.0.0.1:1"])
@@ -140,7 +140,7 @@ private final class FakeGateway: Sendable {
             """
         try await withGateway(200, answer) { gateway in
             let text = try await gateway.martlet(
-                "dlq", "list", "--type", "user.*", "--from", "2026-05-06T07:00:00+02:00", "--limit", "2", "--state",
+                "dlq", "list", "--type", "user.*", "--from", "2026-05-06T07:00:00+02:00", "--limit", "2", "--status",
                 "requeued")
             #expect(text.status == 0, "\(text.errors)")
             #expect(

@@ -33,7 +33,7 @@ struct DeadLetterListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List dead letters.")
     @OptionGroup var filters: DeadLetterFilters
-    @Option(help: "In this state.") var state = DeadLetterState.open
+    @Option(help: "What became of them.") var status = DeadLetterState.open
     @Option(valueName: "n", help: "At most so many; default: as the API decides.") var limit: Int?
     @Option(help: "Go on where a list ended.") var cursor: String?
     @Flag(help: "As JSON: the API's answer.") var json = false
@@ -41,7 +41,7 @@ struct DeadLetterListCommand: ParsableCommand {
 
     func run() async throws {
         let query =
-            filters.members + [("state", state.rawValue), ("limit", limit.map { "\($0)" }), ("cursor", cursor)]
+            filters.members + [("state", status.rawValue), ("limit", limit.map { "\($0)" }), ("cursor", cursor)]
         let result = try await gateway.connect().call(.get, "/api/v1/dead-letters", query: query)
         let output = CommandOutput.standard
         guard !json else { return output.result(result.text) }
