@@ -31,65 +31,6 @@ import Testing
     }
 }
 
-@Suite struct RetryPolicyTests {
-    private let policy = RetryPolicy(
-        schedule: .exponential(initialDelayMs: 5_000, multiplier: 2, maxRetries: 12), maxDelayMs: 3_600_000,
-        jitter: 0.2,
-        maxRetriesWhenUnknown: 4, parkedDelayMs: 1_000)
-
-    @Test func delaysDoubleUpToTheirBound() {
-        #expect(
-            (1...12).map(policy.baseDelay) == [
-                5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 3_600_000,
-                3_600_000,
-            ])
-        #expect(policy.baseDelay(1_000_000) == 3_600_000)
-    }
-
-    @Test(arguments: [(0.0, Int64(4_000)), (0.5, 5_000), (0.999_999, 5_999)])
-    func jitterSpreadsBothWays(random: Double, delay: Int64) {
-        let next = policy.next(after: .retryable(reason: "x"), attempt: 1, retryAfterMs: nil, random: random)
-        #expect(next == .again(delayMs: delay, spent: true))
-    }
-
-    @Test func itEnds() {
-        func next(_ verdict: Verdict, _ attempt: Int) -> RetryPolicy.Next {
-            policy.next(after: verdict, attempt: attempt, retryAfterMs: nil, random: 0.5)
-        }
-        #expect(next(.delivered, 1) == .delivered)
-        #expect(next(.retryable(reason: "x"), 12) == .again(delayMs: 3_600_000, spent: true))
-        #expect(next(.retryable(reason: "x"), 13) == .giveUp(reason: "attempts_exhausted"))
-        #expect(next(.unknown(reason: "x"), 4) == .again(delayMs: 40_000, spent: true))
-        #expect(next(.unknown(reason: "x"), 5) == .giveUp(reason: "attempts_exhausted"))
-        #expect(next(.permanent(reason: "status_410"), 1) == .giveUp(reason: "status_410"))
-        #expect(next(.parked(reason: "x"), 99) == .again(delayMs: 1_000, spent: false))
-    }
-
-    @Test func anEndpointsWishIsHonouredWithinBounds() {
-        func delay(_ wish: Int64) -> RetryPolicy.Next {
-            policy.next(after: .retryable(reason: "x"), attempt: 1, retryAfterMs: wish, random: 0.5)
-        }
-        #expect(delay(0) == .again(delayMs: 5_000, spent: true))
-        #expect(delay(60_000) == .again(delayMs: 60_000, spent: true))
-        #expect(delay(.max) == .again(delayMs: 3_600_000, spent: true))
-    }
-
-    @Test func anExplicitScheduleIsFollowed() {
-        var explicit = policy
-        explicit.schedule = .explicit(delaysMs: [10_000, 30_000])
-        explicit.jitter = 0
-        #expect(explicit.maxRetries == 2)
-        let nexts = (1...3).map {
-            explicit.next(after: .retryable(reason: "x"), attempt: $0, retryAfterMs: nil, random: 0)
-        }
-        #expect(
-            nexts == [
-                .again(delayMs: 10_000, spent: true), .again(delayMs: 30_000, spent: true),
-                .giveUp(reason: "attempts_exhausted"),
-            ])
-    }
-}
-
 @Suite struct RetryAfterTests {
     @Test(arguments: [
         ("0", Int64(0)), ("120", 120_000), (" 7 ", 7_000), ("Sun, 06 Nov 1994 08:49:37 GMT", 7_000),

@@ -2,6 +2,7 @@
 ///
 ///     exponential 5 s, ×2, at most 1 h:   5 s  10 s  20 s  40 s  80 s  160 s  320 s  640 s  1280 s  2560 s  1 h  1 h
 ///     explicit 10s,30s,1m,5m,15m:        10 s  30 s  1 min  5 min  15 min
+///     parked from 1 s to 1 min:           1 s   2 s   4 s   8 s  16 s   32 s  1 min  1 min   (a disabled webhook: 1 min at once)
 public struct RetryPolicy: Equatable, Sendable {
     public enum Schedule: Equatable, Sendable {
         case exponential(initialDelayMs: Int64, multiplier: Double, maxRetries: Int)
@@ -9,23 +10,26 @@ public struct RetryPolicy: Equatable, Sendable {
     }
 
     public var schedule: Schedule
-    /// No delay is longer, not one that an endpoint asks for either.
+    /// No exponential delay is longer, and none that an endpoint asks for. An explicit delay holds as it is written.
     public var maxDelayMs: Int64
     /// Each delay is multiplied by a number in 1 − jitter … 1 + jitter, so that what failed together is not tried together.
     public var jitter: Double
     /// Retries for what is perhaps permanent.
     public var maxRetriesWhenUnknown: Int
-    /// How long after a parked delivery it is looked at again.
+    /// When a parked delivery is looked at again: after the first of these, then after twice as long each time, up to the other.
     public var parkedDelayMs: Int64
+    public var maxParkedDelayMs: Int64
 
     public init(
-        schedule: Schedule, maxDelayMs: Int64, jitter: Double, maxRetriesWhenUnknown: Int, parkedDelayMs: Int64
+        schedule: Schedule, maxDelayMs: Int64, jitter: Double, maxRetriesWhenUnknown: Int = 4,
+        parkedDelayMs: Int64 = 1_000, maxParkedDelayMs: Int64 = 60_000
     ) {
         self.schedule = schedule
         self.maxDelayMs = maxDelayMs
         self.jitter = jitter
         self.maxRetriesWhenUnknown = maxRetriesWhenUnknown
         self.parkedDelayMs = parkedDelayMs
+        self.maxParkedDelayMs = maxParkedDelayMs
     }
 
     public var maxRetries: Int {
@@ -45,13 +49,17 @@ public struct RetryPolicy: Equatable, Sendable {
 
     /// - Parameters:
     ///   - attempt: requests made for the delivery, this one included.
+    ///   - parkedBefore: how often the delivery has been parked.
     ///   - retryAfterMs: what the endpoint asked for.
     ///   - random: a number in 0 ..< 1, for the jitter.
-    public func next(after verdict: Verdict, attempt: Int, retryAfterMs: Int64?, random: Double) -> Next {
+    public func next(
+        after verdict: Verdict, attempt: Int, parkedBefore: Int, retryAfterMs: Int64?, random: Double
+    ) -> Next {
         switch verdict {
         case .delivered: .delivered
         case .permanent(let reason): .giveUp(reason: reason)
-        case .parked: .again(delayMs: jittered(parkedDelayMs, random), spent: false)
+        case .webhookDisabled: .again(delayMs: jittered(maxParkedDelayMs, random), spent: false)
+        case .parked: .again(delayMs: jittered(parkedDelay(parkedBefore), random), spent: false)
         case .retryable: again(attempt, maxRetries, retryAfterMs, random)
         case .unknown: again(attempt, min(maxRetries, maxRetriesWhenUnknown), retryAfterMs, random)
         }
@@ -59,14 +67,22 @@ public struct RetryPolicy: Equatable, Sendable {
 
     private func again(_ attempt: Int, _ limit: Int, _ retryAfterMs: Int64?, _ random: Double) -> Next {
         guard attempt <= limit else { return .giveUp(reason: "attempts_exhausted") }
-        let own = jittered(baseDelay(attempt), random)
-        return .again(delayMs: min(max(own, retryAfterMs ?? 0), maxDelayMs), spent: true)
+        let wish = min(retryAfterMs ?? 0, maxDelayMs)
+        return .again(delayMs: max(ownDelay(attempt, random), wish), spent: true)
+    }
+
+    private func ownDelay(_ attempt: Int, _ random: Double) -> Int64 {
+        let delay = jittered(baseDelay(attempt), random)
+        return switch schedule {
+        case .explicit: delay
+        case .exponential: min(delay, maxDelayMs)
+        }
     }
 
     /// After the `attempt`-th request (from 1), before jitter.
     func baseDelay(_ attempt: Int) -> Int64 {
         switch schedule {
-        case .explicit(let delays): return min(delays[min(attempt, delays.count) - 1], maxDelayMs)
+        case .explicit(let delays): return delays[min(max(attempt, 1), delays.count) - 1]
         case .exponential(let initial, let multiplier, _):
             var delay = Double(initial)
             for _ in 1..<max(attempt, 1) {
@@ -75,6 +91,16 @@ public struct RetryPolicy: Equatable, Sendable {
             }
             return min(Int64(delay), maxDelayMs)
         }
+    }
+
+    /// Before jitter.
+    func parkedDelay(_ parkedBefore: Int) -> Int64 {
+        var delay = parkedDelayMs
+        for _ in 0..<max(parkedBefore, 0) {
+            delay *= 2
+            if delay >= maxParkedDelayMs { return maxParkedDelayMs }
+        }
+        return min(delay, maxParkedDelayMs)
     }
 
     private func jittered(_ delay: Int64, _ random: Double) -> Int64 {

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Kafka
 internal import Records
 internal import Settling
@@ -62,6 +63,10 @@ final class Delivery {
     /// How often it has been written to `retries`.
     let generation: UInt32
     let parent: DeliveryID?
+    /// When it began, in milliseconds since 1970.
+    let since: Int64
+    /// Why the last request that was no success failed, and its status (0: no answer); nil where there was none.
+    var failure: (reason: String, status: UInt32)?
     var progress = DeliveryProgress()
     /// What will be written to `attempts`; complete once decided.
     var outcome = Outcome()
@@ -83,7 +88,13 @@ final class Delivery {
         attemptsBefore = fields?.attempt ?? 0
         generation = fields?.generation ?? 0
         parent = fields?.parent
+        let beginnings = [fields?.since ?? 0, fields?.originTimestamp ?? 0, source.timestamp]
+        since = beginnings.first { $0 > 0 } ?? clinux_realtime_ms()
+        if let fields, !fields.failure.isEmpty { failure = (fields.failure, fields.status) }
     }
+
+    /// How often it has been parked: each writing to `retries` followed either that or a request.
+    var parkedBefore: Int { max(0, Int(generation) - Int(attemptsBefore)) }
 
     /// The outcome's fields that are known before the request.
     func beginOutcome(requestID: UInt64, startedAtMs: Int64) {
@@ -108,6 +119,15 @@ final class Delivery {
         outcome.originPartition = origin.partition
         outcome.originOffset = origin.offset
         outcome.eventTimeMs = origin.timestamp
+    }
+
+    /// The outcome is that nothing more is tried.
+    func giveUp(_ reason: String) {
+        outcome.kind = .dead
+        outcome.reason = reason
+        outcome.failure = failure?.reason ?? ""
+        outcome.generation = generation
+        outcome.dueAtMs = 0
     }
 
     /// Where the event itself lies, and its time there.

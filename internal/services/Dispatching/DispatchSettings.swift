@@ -20,6 +20,8 @@ struct DispatchSettings: Sendable {
     /// Payload bytes that one worker holds before it stops taking records.
     var maxHeldBytes: Int
     var retries: RetryPolicy
+    /// How long a delivery is tried or waits altogether.
+    var maxAgeMs: Int64
     var webhookDefaults: WebhookDefaults
     var connectTimeoutMs: Int
     var sender: HTTPSenderConfiguration
@@ -54,6 +56,7 @@ struct DispatchSettings: Sendable {
             bytes: dispatcher.shortQueueBytes, wait: UInt64(dispatcher.shortQueueWait.milliseconds) * 1_000_000)
         maxHeldBytes = dispatcher.memoryBytes
         retries = RetryPolicy(configuration.retry)
+        maxAgeMs = Int64(configuration.retry.maxAge.milliseconds)
         webhookDefaults = WebhookDefaults(
             timeoutMs: dispatcher.requestTimeout.milliseconds, maxInFlight: dispatcher.maxInFlightPerWebhook)
         connectTimeoutMs = dispatcher.connectTimeout.milliseconds
@@ -68,10 +71,18 @@ struct DispatchSettings: Sendable {
 extension RetryPolicy {
     init(_ settings: RetrySettings) {
         self.init(
-            schedule: .exponential(
+            schedule: Schedule(settings), maxDelayMs: Int64(settings.maxDelay.milliseconds), jitter: settings.jitter)
+    }
+}
+
+extension RetryPolicy.Schedule {
+    fileprivate init(_ settings: RetrySettings) {
+        if settings.schedule.isEmpty {
+            self = .exponential(
                 initialDelayMs: Int64(settings.initialDelay.milliseconds), multiplier: settings.multiplier,
-                maxRetries: settings.maxRetries),
-            maxDelayMs: Int64(settings.maxDelay.milliseconds), jitter: 0.2, maxRetriesWhenUnknown: 4,
-            parkedDelayMs: 1_000)
+                maxRetries: settings.maxRetries)
+        } else {
+            self = .explicit(delaysMs: settings.schedule.map { Int64($0.milliseconds) })
+        }
     }
 }

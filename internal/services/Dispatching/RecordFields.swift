@@ -27,14 +27,23 @@ struct RecordFields {
         var originPartition: Int32 = 0
         var originOffset: Int64 = 0
         var originTimestamp: Int64 = 0
+        /// Milliseconds since 1970; 0: not said.
+        var since: Int64 = 0
+        /// Of the last request that failed; empty and 0: none did.
+        var failure = ""
+        var status: UInt32 = 0
+        var isCancelled = false
     }
 
-    init(_ record: borrowing Record) {
+    /// - Parameter isDelivery: whether it comes from `deliveries`. What else claims to be a delivery is an event all the same: a dead
+    ///   letter, say, that someone has copied to a topic of events.
+    init(_ record: borrowing Record, isDelivery: Bool) {
+        if isDelivery { delivery = DeliveryFields() }
         var hasContentType = false
         record.forEachHeader { name, value in
             guard let value else { return }
             if name.starts(with: "martlet-".utf8) {
-                read(delivery: name, value)
+                delivery?.read(name, value)
                 return
             }
             eventHeaders.append(name, value)
@@ -74,31 +83,6 @@ struct RecordFields {
         }
     }
 
-    private mutating func read(delivery name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-        var fields = delivery ?? DeliveryFields()
-        let text = String(decoding: value, as: UTF8.self)
-        if name.is(RecordHeader.delivery) {
-            fields.id = DeliveryID(text: value)
-        } else if name.is(RecordHeader.parent) {
-            fields.parent = DeliveryID(text: value)
-        } else if name.is(RecordHeader.webhook) {
-            fields.webhookID = text
-        } else if name.is(RecordHeader.generation) {
-            fields.generation = UInt32(text) ?? 0
-        } else if name.is(RecordHeader.attempt) {
-            fields.attempt = UInt32(text) ?? 0
-        } else if name.is(RecordHeader.originTopic) {
-            fields.originTopic = text
-        } else if name.is(RecordHeader.originPartition) {
-            fields.originPartition = Int32(text) ?? 0
-        } else if name.is(RecordHeader.originOffset) {
-            fields.originOffset = Int64(text) ?? 0
-        } else if name.is(RecordHeader.originTimestamp) {
-            fields.originTimestamp = Int64(text) ?? 0
-        }
-        delivery = fields
-    }
-
     /// CloudEvents' HTTP binding percent-encodes what is no printable ASCII, and space, quote and percent; the other headers
     /// keep those. So no value can end its line; a name that is no header name is left out.
     private mutating func appendRequestLine(_ name: String, _ value: UnsafeRawBufferPointer, encodes: Bool) {
@@ -116,6 +100,39 @@ struct RecordFields {
         bytes.append(UInt8(ascii: "%"))
         for digit in [byte >> 4, byte & 15] {
             bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10)
+        }
+    }
+}
+
+extension RecordFields.DeliveryFields {
+    fileprivate mutating func read(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        let text = String(decoding: value, as: UTF8.self)
+        if name.is(RecordHeader.delivery) {
+            id = DeliveryID(text: value)
+        } else if name.is(RecordHeader.parent) {
+            parent = DeliveryID(text: value)
+        } else if name.is(RecordHeader.webhook) {
+            webhookID = text
+        } else if name.is(RecordHeader.generation) {
+            generation = UInt32(text) ?? 0
+        } else if name.is(RecordHeader.attempt) {
+            attempt = UInt32(text) ?? 0
+        } else if name.is(RecordHeader.originTopic) {
+            originTopic = text
+        } else if name.is(RecordHeader.originPartition) {
+            originPartition = Int32(text) ?? 0
+        } else if name.is(RecordHeader.originOffset) {
+            originOffset = Int64(text) ?? 0
+        } else if name.is(RecordHeader.originTimestamp) {
+            originTimestamp = Int64(text) ?? 0
+        } else if name.is(RecordHeader.since) {
+            since = Int64(text) ?? 0
+        } else if name.is(RecordHeader.failure) {
+            failure = text
+        } else if name.is(RecordHeader.status) {
+            status = UInt32(text) ?? 0
+        } else if name.is(RecordHeader.command) {
+            isCancelled = text == "cancel"
         }
     }
 }

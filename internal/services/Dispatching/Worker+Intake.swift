@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Delivering
 internal import EventLoops
 internal import Kafka
@@ -80,8 +81,8 @@ extension Worker {
     }
 
     private func take(_ record: borrowing Record, _ partition: OwnedPartition, _ table: DispatchTable) {
-        let fields = RecordFields(record)
         let isDelivery = partition.name.topic == settings.topicDeliveries
+        let fields = RecordFields(record, isDelivery: isDelivery)
         let webhooks: [CompiledWebhook?]
         if isDelivery {
             webhooks = [fields.delivery.flatMap { table.byID[$0.webhookID] }]
@@ -97,27 +98,35 @@ extension Worker {
             let delivery = Delivery(source, to: webhook)
             let isSettled = partition.settlement.skipIfSettled(
                 slot, offset: source.offset, timestamp: source.timestamp, webhook: delivery.webhookID)
-            if isSettled { metrics.skipped.increment() } else { admit(delivery, isDelivery: isDelivery) }
+            if isSettled { metrics.skipped.increment() } else { admit(delivery) }
         }
     }
 
-    private func admit(_ delivery: Delivery, isDelivery: Bool) {
-        let fields = delivery.source.fields
-        if let defect = fields.defect {
-            conclude(delivery, .giveUp(reason: defect))
-        } else if isDelivery, delivery.source.payload == nil {
-            conclude(delivery, .giveUp(reason: "payload_lost"))
-        } else if let webhook = delivery.webhook {
-            if webhook.isEnabled {
-                _ = ready.append(delivery, bytes: 0, now: loop.now)
-            } else {
-                park(delivery, reason: "webhook_disabled")
-            }
-        } else if delivery.generation <= 1 {
-            // The table may not have it yet.
-            park(delivery, reason: "webhook_unknown")
-        } else {
-            conclude(delivery, .giveUp(reason: "webhook_deleted"))
+    private func admit(_ delivery: Delivery) {
+        switch Admission(facts(delivery), maxAgeMs: settings.maxAgeMs) {
+        case .send: _ = ready.append(delivery, bytes: 0, now: loop.now)
+        case .park(let verdict): park(delivery, verdict)
+        case .giveUp(let reason): conclude(delivery, .giveUp(reason: reason))
+        case .cancel: cancel(delivery)
         }
+    }
+
+    private func facts(_ delivery: Delivery) -> AdmissionFacts {
+        var facts = AdmissionFacts()
+        facts.defect = delivery.source.fields.defect
+        facts.generation = delivery.generation
+        facts.webhook =
+            switch delivery.webhook?.isEnabled {
+            case true?: .enabled
+            case false?: .disabled
+            case nil: .absent
+            }
+        // One without an id is no delivery that anybody could have cancelled or lost.
+        if let fields = delivery.source.fields.delivery, fields.id != nil {
+            facts.isCancelled = fields.isCancelled
+            facts.isPayloadLost = delivery.source.payload == nil
+            facts.ageMs = clinux_realtime_ms() - delivery.since
+        }
+        return facts
     }
 }

@@ -42,7 +42,7 @@ extension Worker {
         var queue = waiting.removeValue(forKey: delivery.webhookID) ?? ShortQueue(bounds: settings.shortQueue)
         let fits = queue.append(delivery, bytes: delivery.source.payload?.count ?? 0, now: loop.now)
         if !queue.isEmpty { waiting[delivery.webhookID] = queue }
-        if !fits { park(delivery, reason: "webhook_busy") }
+        if !fits { park(delivery, .parked(reason: "webhook_busy")) }
     }
 
     /// Starts what waits for one webhook, as far as its limit has room.
@@ -68,7 +68,7 @@ extension Worker {
         for webhookID in Array(waiting.keys) {
             guard var queue = waiting.removeValue(forKey: webhookID) else { continue }
             while let delivery = queue.popExpired(now: loop.now) {
-                if !delivery.source.partition.isClosing { park(delivery, reason: "webhook_busy") }
+                if !delivery.source.partition.isClosing { park(delivery, .parked(reason: "webhook_busy")) }
             }
             if !queue.isEmpty { waiting[webhookID] = queue }
         }
@@ -87,7 +87,7 @@ extension Worker {
         } catch {
             open.release()
             webhook.limit.release()
-            park(delivery, reason: "not_signed")
+            park(delivery, .parked(reason: "not_signed"))
             log.error("a request cannot be signed", metadata: ["webhook": "\(webhook.id)", "error": "\(error)"])
             return
         }
@@ -147,7 +147,7 @@ extension Worker {
         metrics.finished(verdict, microseconds: result.durationMicroseconds)
         let nowMs = clinux_realtime_ms()
         let next = settings.retries.next(
-            after: verdict, attempt: Int(delivery.attemptsBefore) + 1,
+            after: verdict, attempt: Int(delivery.attemptsBefore) + 1, parkedBefore: delivery.parkedBefore,
             retryAfterMs: result.header("retry-after").flatMap { retryAfterMs($0, now: nowMs) },
             random: Double(random.next() >> 11) * 0x1p-53)
         if effects.contains(.gone) { write(signal: .gone, webhook, nowMs) }
@@ -167,21 +167,33 @@ extension Worker {
     // MARK: Verdicts
 
     /// Puts a delivery aside for which no request was made.
-    func park(_ delivery: Delivery, reason: String) {
-        let verdict = Verdict.parked(reason: reason)
+    func park(_ delivery: Delivery, _ verdict: Verdict) {
         let next = settings.retries.next(
-            after: verdict, attempt: Int(delivery.attemptsBefore), retryAfterMs: nil,
-            random: Double(random.next() >> 11) * 0x1p-53)
-        metrics.parked.labelled(reason).increment()
+            after: verdict, attempt: Int(delivery.attemptsBefore), parkedBefore: delivery.parkedBefore,
+            retryAfterMs: nil, random: Double(random.next() >> 11) * 0x1p-53)
+        metrics.parked.labelled(verdict.reason).increment()
         conclude(delivery, next, verdict: verdict)
+    }
+
+    /// Closes a delivery that a user wants no more.
+    func cancel(_ delivery: Delivery) {
+        delivery.beginOutcome(requestID: random.next(), startedAtMs: clinux_realtime_ms())
+        delivery.outcome.kind = .cancelled
+        delivery.outcome.reason = "cancelled"
+        begin(writing: delivery)
     }
 
     /// Completes the outcome and begins the writes that it takes.
     func conclude(_ delivery: Delivery, _ next: RetryPolicy.Next, verdict: Verdict? = nil) {
         let nowMs = clinux_realtime_ms()
         if delivery.outcome.delivery == nil { delivery.beginOutcome(requestID: random.next(), startedAtMs: nowMs) }
-        let isParked = if case .parked = verdict { true } else { false }
-        delivery.outcome.attempt = delivery.attemptsBefore + (delivery.isOpen && !isParked ? 1 : 0)
+        switch verdict {
+        case .retryable(let reason), .unknown(let reason), .permanent(let reason):
+            delivery.failure = (reason, delivery.outcome.status)
+            delivery.outcome.attempt = delivery.attemptsBefore + 1
+        case .delivered: delivery.outcome.attempt = delivery.attemptsBefore + 1
+        case .parked, nil: break
+        }
         delivery.outcome.reason = verdict?.reason ?? ""
         switch next {
         case .delivered: delivery.outcome.kind = .delivered
@@ -189,14 +201,20 @@ extension Worker {
             delivery.outcome.kind = spent ? .failed : .parked
             delivery.outcome.dueAtMs = nowMs + delayMs
             delivery.outcome.generation = delivery.generation + 1
-        case .giveUp(let reason):
-            delivery.outcome.kind = .dead
-            delivery.outcome.reason = reason
-            delivery.outcome.failure = verdict?.reason ?? ""
+        case .giveUp(let reason): delivery.giveUp(reason)
         }
-        delivery.source.partition.busy += 1
-        perform(delivery.progress.decided(carriesOn: next != .delivered), delivery)
+        begin(writing: delivery)
     }
+
+    private func begin(writing delivery: Delivery) {
+        delivery.source.partition.busy += 1
+        perform(delivery.progress.decided(carriesOn: delivery.outcome.kind.carriesOn), delivery)
+    }
+}
+
+extension Outcome.Kind {
+    /// Whether the payload goes to `retries` or `dead-letters`.
+    fileprivate var carriesOn: Bool { self == .failed || self == .parked || self == .dead }
 }
 
 extension RequestEnd {

@@ -80,8 +80,7 @@ extension Worker {
         }
         log.warning("a payload is too large for its topic", metadata: ["delivery": "\(delivery.id)"])
         delivery.isByReference = true
-        delivery.outcome.kind = .dead
-        delivery.outcome.reason = "payload_too_large"
+        delivery.giveUp("payload_too_large")
         write(.record(delivery))
     }
 
@@ -116,23 +115,11 @@ extension Worker {
 
     /// The payload as it came, its event's headers, and the delivery's own.
     private func produce(record delivery: Delivery, _ token: UInt64) -> ProduceResult {
-        let outcome = delivery.outcome
-        let isDead = outcome.kind == .dead
-        let origin = delivery.origin
+        let isDead = delivery.outcome.kind == .dead
         headers = delivery.source.fields.eventHeaders
-        headers.append(RecordHeader.delivery, delivery.id.description)
-        headers.append(RecordHeader.webhook, delivery.webhookID)
-        headers.append(RecordHeader.generation, String(isDead ? delivery.generation : outcome.generation))
-        headers.append(RecordHeader.attempt, String(outcome.attempt))
-        headers.append(RecordHeader.originTopic, origin.topic)
-        headers.append(RecordHeader.originPartition, String(origin.partition))
-        headers.append(RecordHeader.originOffset, String(origin.offset))
-        headers.append(RecordHeader.originTimestamp, String(origin.timestamp))
-        headers.append(RecordHeader.reason, outcome.reason)
-        if outcome.status > 0 { headers.append(RecordHeader.status, String(outcome.status)) }
-        if !isDead { headers.append(RecordHeader.due, String(outcome.dueAtMs)) }
-        if let parent = delivery.parent { headers.append(RecordHeader.parent, parent.description) }
-        let key = isDead ? delivery.id.description : "\(delivery.id)#\(outcome.generation)"
+        delivery.appendHeaders(to: &headers)
+        let key =
+            isDead ? "\(delivery.id)" : "\(RetryKey.delivery(delivery.id, generation: delivery.outcome.generation))"
         // A value, never null: that would be a tombstone in a compacted topic.
         let payload =
             (delivery.isByReference ? nil : delivery.source.payload) ?? UnsafeRawBufferPointer(start: nil, count: 0)
