@@ -150,6 +150,16 @@ let commands: [Target] = [
     command("martlet", ["Supervising", "LifeCycle", "Flags"]),
 ]
 
+let benchmarks: [Target] = [
+    .executableTarget(
+        name: "bench-retry-index",
+        dependencies: [
+            "ServiceSupport", "Records", "Kafka", "Redis", "Logs", "Settings", "CLinux", "retry-manager",
+            "TestSupport",
+        ],
+        path: "Benchmarks/RetryIndex", swiftSettings: strict)
+]
+
 let suites: [Target] = [
     .target(
         name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka", "HTTPServing"],
@@ -246,5 +256,5 @@ let suites: [Target] = [
 let package = Package(
     name: "martlet",
     products: [.library(name: "StandardWebhooks", targets: ["StandardWebhooks"])],
-    targets: libraries + cores + services + commands + suites
+    targets: libraries + cores + services + commands + benchmarks + suites
 )
