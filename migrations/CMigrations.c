@@ -8,8 +8,16 @@ static const char gateway_0001[] = {
 #embed "gateway/0001_users.sql"
 };
 
+static const char gateway_0002[] = {
+#embed "gateway/0002_delivery_scope.sql"
+};
+
 static const char observability_0001[] = {
 #embed "observability/0001_history.sql"
+};
+
+static const char observability_0002[] = {
+#embed "observability/0002_dead_letters.sql"
 };
 
 static const char registry_0001[] = {
@@ -20,7 +28,9 @@ static const char registry_0001[] = {
 
 static const struct cmigrations_migration migrations[] = {
     MIGRATION("gateway", "0001_users", gateway_0001),
+    MIGRATION("gateway", "0002_delivery_scope", gateway_0002),
     MIGRATION("observability", "0001_history", observability_0001),
+    MIGRATION("observability", "0002_dead_letters", observability_0002),
     MIGRATION("registry", "0001_webhooks", registry_0001),
     {NULL, NULL, NULL, 0},
 };

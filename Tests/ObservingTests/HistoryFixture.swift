@@ -1,5 +1,7 @@
 import CLinux
 import EventLoops
+import HTTPServing
+import JSONScanning
 import Kafka
 import LifeCycle
 import Logs
@@ -42,8 +44,9 @@ struct HistoryFixture: Sendable {
         producer = try await AsyncProducer.start(ProducerConfiguration(broker.configuration(clientID: "test")))
         let group = KafkaBroker.uniqueName("history")
         settings = HistorySettings(
-            kafka: broker.configuration(clientID: "history"), attemptsTopic: topic,
-            groupID: group, logID: "log-1", retentionMs: 72 * 3_600_000, maxSizeBytes: 1 << 40)
+            kafka: broker.configuration(clientID: "history"), attemptsTopic: topic, deliveriesTopic: "deliveries",
+            groupID: group, logID: "log-1", retentionMs: 72 * 3_600_000, maxSizeBytes: 1 << 40,
+            deadLetterRetentionMs: 30 * 86_400_000, maxDeliveryAgeMs: 72 * 3_600_000)
         settings.fetchWaitMs = 10
         settings.retryDelayMs = 20
         settings.maxRetryDelayMs = 200
@@ -72,6 +75,29 @@ struct HistoryFixture: Sendable {
         group.addImmediateTask { [producer, topic] in
             _ = try await producer.send(to: topic, partition: partition, key: nil, value: bytes)
         }
+    }
+
+    static let token = "the-internal-token-of-these-tests"
+
+    /// Asks as the gateway does. `query` is added to the tenant's.
+    func ask(
+        _ method: String, _ pattern: String, _ id: String = "", tenant: String? = "default", query: String = "",
+        token: String? = token, body: String = ""
+    ) async throws -> (status: Int, body: JSONValue) {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let routes = ObservabilityService.routes(asking: pool, InternalAccess(token: Self.token, log: logger))
+        guard let route = routes.first(where: { $0.method == method && $0.pattern == "/internal/v1/" + pattern }) else {
+            throw ChildProcess.Failure(description: "there is no route \(method) \(pattern)")
+        }
+        var request = HTTPRequest(
+            method: method, path: "",
+            query: [tenant.map { "tenant=\($0)" }, query].compactMap { $0 }.joined(separator: "&"),
+            headers: token.map { [("authorization", "Bearer \($0)")] } ?? [], body: Array(body.utf8), requestID: "r",
+            peer: "")
+        request.parameters = ["id": id]
+        let response = await route.handler(request)
+        return (response.status, try JSONValue(parsing: response.body))
     }
 
     func start(_ change: (inout HistorySettings) -> Void = { _ in }) -> RunningHistory {

@@ -1,7 +1,5 @@
 import CLinux
-import HTTPServing
 import JSONScanning
-import Logs
 import Metrics
 import Postgres
 import Records
@@ -11,24 +9,12 @@ import Testing
 @testable import Observing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct QueryTests {
-    private static let token = "the-internal-token-of-these-tests"
-
     /// Asks as the gateway does. `query` is added to the tenant's.
     private func ask(
         _ fixture: HistoryFixture, _ pattern: String, _ id: String, tenant: String? = "default", query: String = "",
-        token: String? = token
+        token: String? = HistoryFixture.token
     ) async throws -> (status: Int, body: JSONValue) {
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
-        let routes = HistoryRoutes(queries: HistoryQueries(fixture.pool), token: Self.token, log: logger).routes
-        let route = try #require(routes.first { $0.pattern == "/internal/v1/" + pattern })
-        var request = HTTPRequest(
-            method: "GET", path: "",
-            query: [tenant.map { "tenant=\($0)" }, query].compactMap { $0 }.joined(separator: "&"),
-            headers: token.map { [("authorization", "Bearer \($0)")] } ?? [], body: [], requestID: "r", peer: "")
-        request.parameters = ["id": id]
-        let response = await route.handler(request)
-        return (response.status, try JSONValue(parsing: response.body))
+        try await fixture.ask("GET", pattern, id, tenant: tenant, query: query, token: token)
     }
 
     private func filled(sealed: Bool) async throws -> (HistoryFixture, RunningHistory) {

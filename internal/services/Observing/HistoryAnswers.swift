@@ -28,20 +28,25 @@ enum HistoryAnswers {
             json.member("truncated", truncated)
             json.key("deliveries")
             json.array { json in
-                for id in order { json.object { write(delivery: deliveries[id] ?? [], &$0) } }
+                for id in order { json.object { DeliverySummary(deliveries[id] ?? [])?.write(to: &$0) } }
             }
         }
         return json.bytes
     }
 
-    /// A delivery with its attempts, by its outcomes in order, of which there is at least one.
-    static func delivery(_ outcomes: [StoredOutcome]) -> [UInt8] {
-        var json = JSONWriter(reserving: 512 + 300 * outcomes.count)
+    /// A delivery alone.
+    /// - Parameters:
+    ///   - attempts: Its outcomes in order; nil: they are left out.
+    ///   - now: Milliseconds since 1970.
+    static func delivery(_ summary: DeliverySummary, attempts: [StoredOutcome]?, now: Int64) -> [UInt8] {
+        var json = JSONWriter(reserving: 800 + 300 * (attempts?.count ?? 0))
         json.object { json in
-            write(delivery: outcomes, &json)
+            summary.write(to: &json)
+            summary.writeOutlook(to: &json, now: now)
+            guard let attempts else { return }
             json.key("attempts")
             json.array { json in
-                for outcome in outcomes { json.object { write(attempt: outcome, &$0) } }
+                for outcome in attempts { json.object { write(attempt: outcome, &$0) } }
             }
         }
         return json.bytes
@@ -102,33 +107,6 @@ enum HistoryAnswers {
         }
     }
 
-    /// The members of a delivery, without its braces.
-    private static func write(delivery outcomes: [StoredOutcome], _ json: inout JSONWriter) {
-        guard let first = outcomes.first, let last = outcomes.last else { return }
-        let answered = outcomes.last(where: \.hasRequest)
-        json.member("id", first.delivery.description)
-        json.member("event_id", first.eventID)
-        json.member("event_type", first.eventType)
-        json.member("webhook_id", first.webhook)
-        json.member("status", status(last.kind))
-        json.member("attempt_count", last.attempt)
-        json.member("generation", last.generation)
-        json.key("first_seen_at")
-        json.time(first.at)
-        json.key("updated_at")
-        json.time(last.at)
-        json.optional(time: "due_at", last.kind.isFinal ? nil : last.dueAt)
-        json.optional("last_status", answered?.status)
-        json.optional("last_reason", last.reason)
-        json.key("event_time")
-        json.time(first.eventTime)
-        json.optional("parent", first.parent?.description)
-        json.key("origin")
-        write(place: first.origin, &json)
-        json.key("record")
-        write(place: last.record, &json)
-    }
-
     /// The members of an attempt, without its braces.
     private static func write(attempt: StoredOutcome, _ json: inout JSONWriter) {
         json.member("outcome", attempt.kind.name)
@@ -144,36 +122,6 @@ enum HistoryAnswers {
         attempt.response.map { json.string(bytes: $0) } ?? json.null()
         json.optional(time: "due_at", attempt.dueAt)
         json.key("record")
-        write(place: attempt.record, &json)
-    }
-
-    private static func write(place: StoredOutcome.Place?, _ json: inout JSONWriter) {
-        guard let place else { return json.null() }
-        json.object { json in
-            json.member("topic", place.topic)
-            json.member("partition", place.partition)
-            json.member("offset", place.offset)
-        }
-    }
-
-    /// How a delivery stands after its last outcome.
-    static func status(_ kind: Outcome.Kind) -> String { kind == .failed ? "retrying" : kind.name }
-}
-
-extension JSONWriter {
-    /// `null` for nil.
-    fileprivate mutating func optional(_ name: String, _ text: String?) {
-        key(name)
-        if let text { string(text) } else { null() }
-    }
-
-    fileprivate mutating func optional(_ name: String, _ number: Int64?) {
-        key(name)
-        if let number { integer(number) } else { null() }
-    }
-
-    fileprivate mutating func optional(time name: String, _ milliseconds: Int64?) {
-        key(name)
-        if let milliseconds { time(milliseconds) } else { null() }
+        json.place(attempt.record)
     }
 }

@@ -36,14 +36,22 @@ struct HistoryQueries: Sendable {
         ).map { try StoredOutcome($0) }
     }
 
-    /// A delivery's outcomes, oldest first.
-    func outcomes(delivery: DeliveryID, tenant: String) async throws -> [StoredOutcome] {
-        try await pool.query(
-            """
-            SELECT \(Self.columns) FROM observability.outcomes
-            WHERE delivery = $1 AND tenant = $2 ORDER BY at, log_offset LIMIT \(Self.maxRows)
-            """, [.text(delivery.hexadecimal), .text(tenant)]
-        ).map { try StoredOutcome($0) }
+    /// All that is known of a delivery, with its first outcomes, oldest first.
+    func delivery(
+        _ id: DeliveryID, tenant: String
+    ) async throws -> (summary: DeliverySummary?, outcomes: [StoredOutcome]) {
+        let results = try await pool.batch([
+            PostgresStatement(
+                """
+                SELECT \(Self.columns) FROM observability.outcomes
+                WHERE delivery = $1 AND tenant = $2 ORDER BY at, log_offset LIMIT \(Self.maxRows)
+                """, [.text(id.hexadecimal), .text(tenant)]),
+            OpenDeliveryTable.find(id, tenant), DeadLetterTable.find(id, tenant),
+        ])
+        let outcomes = try results[0].map { try StoredOutcome($0) }
+        let open = try results[1].first.map { try StoredOpenDelivery($0) }
+        let letter = try results[2].first.map { try StoredLetter($0) }
+        return (DeliverySummary(outcomes, open: open, letter: letter), outcomes)
     }
 
     /// A webhook's outcomes before `cursor`, newest first.
@@ -164,7 +172,7 @@ struct StoredOutcome: Sendable {
 }
 
 /// A delivery's id as the `uuid` that it is stored as.
-private struct StoredDelivery: PostgresDecodable {
+struct StoredDelivery: PostgresDecodable {
     static let expectation = "a uuid"
     let id: DeliveryID
 

@@ -5,11 +5,17 @@ internal import ServiceSupport
 public struct HistorySettings: Sendable {
     public var kafka: KafkaConfiguration
     public var attemptsTopic: String
+    /// Where deliveries come from that were there before: those that users ask for among them.
+    public var deliveriesTopic: String
     public var groupID: String
     /// Of the log that offsets belong to.
     public var logID: String
     public var retentionMs: Int64
     public var maxSizeBytes: Int64
+    /// As long as topic `dead-letters` keeps its records.
+    public var deadLetterRetentionMs: Int64
+    /// How long a delivery may take altogether: what was announced and never came is forgotten then.
+    public var maxDeliveryAgeMs: Int64
 
     /// How long a broker may hold a fetch until `fetchMinBytes` are there: answering each record by itself is what costs.
     public var fetchWaitMs = 20
@@ -33,14 +39,17 @@ public struct HistorySettings: Sendable {
     public var maxRetryDelayMs: UInt64 = 5_000
 
     public init(
-        kafka: KafkaConfiguration, attemptsTopic: String, groupID: String, logID: String, retentionMs: Int64,
-        maxSizeBytes: Int64
+        kafka: KafkaConfiguration, attemptsTopic: String, deliveriesTopic: String, groupID: String, logID: String,
+        retentionMs: Int64, maxSizeBytes: Int64, deadLetterRetentionMs: Int64, maxDeliveryAgeMs: Int64
     ) {
         self.kafka = kafka
         self.attemptsTopic = attemptsTopic
+        self.deliveriesTopic = deliveriesTopic
         self.groupID = groupID
         self.logID = logID
         self.retentionMs = retentionMs
         self.maxSizeBytes = maxSizeBytes
+        self.deadLetterRetentionMs = deadLetterRetentionMs
+        self.maxDeliveryAgeMs = maxDeliveryAgeMs
     }
 }

@@ -47,7 +47,8 @@ struct HistoryStore: Sendable {
                     try await transaction.copyIn(
                         HistoryRows.copyStatement(hour: hour), data, timeoutMilliseconds: 60_000)
                 }
-                try await OpenDeliveries(batch.entries).apply(transaction)
+                try await DeadLetterChanges(batch.entries).apply(transaction)
+                try await OpenDeliveries(batch.entries, deliveriesTopic: settings.deliveriesTopic).apply(transaction)
                 try await reject(batch.entries, transaction)
             }
         } catch let error as PostgresError where error.sqlState == "42P01" {

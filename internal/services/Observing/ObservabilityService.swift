@@ -1,3 +1,4 @@
+internal import HTTPServing
 public import LifeCycle
 internal import Logs
 internal import Metrics
@@ -20,11 +21,18 @@ public struct ObservabilityService: Service {
     /// What the process runs: history, and the server in front of it.
     public static func services(_ context: ServiceContext) throws -> [any Service] {
         let history = try ObservabilityService(context)
-        let routes = HistoryRoutes(
-            queries: HistoryQueries(history.asking), token: context.configuration.internalCalls.token,
-            log: context.logger)
-        let server = ServiceServer(context, listen: context.configuration.observability.listen, routes: routes.routes)
+        let access = InternalAccess(token: context.configuration.internalCalls.token, log: context.logger)
+        let server = ServiceServer(
+            context, listen: context.configuration.observability.listen,
+            routes: Self.routes(asking: history.asking, access))
         return [history, server]
+    }
+
+    static func routes(asking pool: PostgresPool, _ access: InternalAccess) -> [HTTPRoute] {
+        let queries = HistoryQueries(pool)
+        return HistoryRoutes(queries: queries, access: access).routes
+            + DeliveryRoutes(queries: queries, table: OpenDeliveryTable(pool), access: access).routes
+            + DeadLetterRoutes(table: DeadLetterTable(pool), access: access).routes
     }
 
     /// Throws `SystemError` where the process has no descriptors left.
@@ -138,8 +146,11 @@ public struct ObservabilityService: Service {
         let observability = context.configuration.observability
         var settings = HistorySettings(
             kafka: kafka.client("martlet-observability", logger: context.logger), attemptsTopic: kafka.topics.attempts,
-            groupID: kafka.topicPrefix + "martlet-observability", logID: logID,
-            retentionMs: Int64(observability.retention.milliseconds), maxSizeBytes: Int64(observability.maxSizeBytes))
+            deliveriesTopic: kafka.topics.deliveries, groupID: kafka.topicPrefix + "martlet-observability",
+            logID: logID, retentionMs: Int64(observability.retention.milliseconds),
+            maxSizeBytes: Int64(observability.maxSizeBytes),
+            deadLetterRetentionMs: Int64(kafka.retention.deadLetters.milliseconds),
+            maxDeliveryAgeMs: Int64(context.configuration.retry.maxAge.milliseconds))
         settings.fetchWaitMs = min(settings.fetchWaitMs, kafka.fetchWaitMilliseconds)
         return settings
     }

@@ -9,23 +9,28 @@ struct OpenDeliveries {
         /// When its first outcome in this batch and its last one were.
         var firstAt: Int64
         var lastAt: Int64
+        /// nil: as the table has it.
+        var failure: LastFailure?
     }
 
     private var opened: [DeliveryID: Change] = [:]
-    /// Those that may be in the table: what was closed by a delivery's very first outcome is not.
+    /// Those that may be in the table: what was closed by an event's very first outcome is not.
     private var closed: Set<DeliveryID> = []
 
-    init(_ entries: [HistoryEntry]) {
+    /// - Parameter deliveriesTopic: What comes from there may have been put into the table by whoever wrote it.
+    init(_ entries: [HistoryEntry], deliveriesTopic: String) {
         for entry in entries {
             guard case .outcome(let outcome, let storedAt) = entry.content, let id = outcome.delivery else { continue }
             let at = storedAt ?? HistoryTime.bounded(outcome.startedAtMs)
             if outcome.kind.isFinal {
                 opened[id] = nil
                 // A generation counts the times that it was put off.
-                if outcome.generation > 0 { closed.insert(id) }
+                if outcome.generation > 0 || outcome.sourceTopic == deliveriesTopic { closed.insert(id) }
             } else {
-                let firstAt = opened[id]?.firstAt ?? at
-                opened[id] = Change(outcome: outcome, partition: entry.partition, firstAt: firstAt, lastAt: at)
+                let before = opened[id]
+                opened[id] = Change(
+                    outcome: outcome, partition: entry.partition, firstAt: before?.firstAt ?? at, lastAt: at,
+                    failure: LastFailure(outcome) ?? before?.failure)
                 closed.remove(id)
             }
         }
@@ -43,7 +48,36 @@ struct OpenDeliveries {
         try await transaction.batch(statements)
     }
 
-    /// In order of the id, so that two writers never wait for each other crosswise.
+    /// In order of the id, so that two writers never wait for each other crosswise. What a user wants is done with the next outcome, except
+    /// for a cancellation: that lasts.
+    private static let upsertSQL = """
+        INSERT INTO observability.open_deliveries AS present (delivery, webhook_key, first_seen, updated_at, due_at,
+            record_offset, log_partition, attempt, generation, kind, tenant, webhook, event_id, reason, event_type,
+            event_time, parent, origin_topic, origin_partition, origin_offset, record_topic, failure, last_status)
+        SELECT delivery, webhook_key, to_timestamp(first_seen / 1000.0), to_timestamp(updated_at / 1000.0),
+            to_timestamp(nullif(due_at, 0) / 1000.0), record_offset, log_partition, attempt, generation, kind,
+            tenant, webhook, event_id, nullif(reason, ''), event_type, to_timestamp(event_time / 1000.0),
+            nullif(parent, '')::uuid, origin_topic, origin_partition, origin_offset, nullif(record_topic, ''),
+            nullif(failure, ''), nullif(last_status, 0)
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[],
+            $8::int[], $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+            $16::bigint[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::text[], $22::text[],
+            $23::smallint[])
+            AS change (delivery, webhook_key, first_seen, updated_at, due_at, record_offset, log_partition,
+            attempt, generation, kind, tenant, webhook, event_id, reason, event_type, event_time, parent,
+            origin_topic, origin_partition, origin_offset, record_topic, failure, last_status)
+        ON CONFLICT (delivery) DO UPDATE SET updated_at = excluded.updated_at, due_at = excluded.due_at,
+            record_topic = excluded.record_topic, record_offset = excluded.record_offset, attempt = excluded.attempt,
+            generation = excluded.generation, kind = excluded.kind, reason = excluded.reason,
+            event_type = excluded.event_type, event_time = excluded.event_time, parent = excluded.parent,
+            origin_topic = excluded.origin_topic, origin_partition = excluded.origin_partition,
+            origin_offset = excluded.origin_offset,
+            last_status = CASE WHEN excluded.failure IS NULL THEN present.last_status ELSE excluded.last_status END,
+            failure = coalesce(excluded.failure, present.failure),
+            requested = CASE present.requested WHEN 'cancel' THEN 'cancel' END,
+            requested_at = CASE present.requested WHEN 'cancel' THEN present.requested_at END
+        """
+
     private var upsert: PostgresStatement {
         let changes = opened.sorted { $0.key.hexadecimal < $1.key.hexadecimal }
         func numbers(_ number: (Change) -> Int64) -> PostgresValue { .integerArray(changes.map { number($0.value) }) }
@@ -51,20 +85,7 @@ struct OpenDeliveries {
             .textArray(changes.map { PostgresText.sanitized(text($0.value)) })
         }
         return PostgresStatement(
-            """
-            INSERT INTO observability.open_deliveries (delivery, webhook_key, first_seen, updated_at, due_at,
-                record_offset, log_partition, attempt, generation, kind, tenant, webhook, event_id, reason)
-            SELECT delivery, webhook_key, to_timestamp(first_seen / 1000.0), to_timestamp(updated_at / 1000.0),
-                to_timestamp(nullif(due_at, 0) / 1000.0), record_offset, log_partition, attempt, generation, kind,
-                tenant, webhook, event_id, nullif(reason, '')
-            FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[],
-                $8::int[], $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::text[])
-                AS change (delivery, webhook_key, first_seen, updated_at, due_at, record_offset, log_partition,
-                attempt, generation, kind, tenant, webhook, event_id, reason)
-            ON CONFLICT (delivery) DO UPDATE SET updated_at = excluded.updated_at, due_at = excluded.due_at,
-                record_offset = excluded.record_offset, attempt = excluded.attempt,
-                generation = excluded.generation, kind = excluded.kind, reason = excluded.reason
-            """,
+            Self.upsertSQL,
             [
                 .textArray(changes.map(\.key.hexadecimal)),
                 numbers { HistoryKey.of(tenant: $0.outcome.tenant, id: $0.outcome.webhookID) },
@@ -74,6 +95,11 @@ struct OpenDeliveries {
                 numbers { Int64(Int32(clamping: $0.outcome.generation)) },
                 numbers { Int64(Int16(clamping: $0.outcome.kind.rawValue)) }, texts(\.outcome.tenant),
                 texts(\.outcome.webhookID), texts(\.outcome.eventID), texts(\.outcome.reason),
+                texts(\.outcome.eventType), numbers { HistoryTime.bounded($0.outcome.eventTimeMs) },
+                texts { $0.outcome.parent?.hexadecimal ?? "" }, texts(\.outcome.originTopic),
+                numbers { Int64($0.outcome.originPartition) }, numbers(\.outcome.originOffset),
+                texts(\.outcome.recordTopic), texts { $0.failure?.reason ?? "" },
+                numbers { Int64(Int16(clamping: $0.failure?.status ?? 0)) },
             ])
     }
 }

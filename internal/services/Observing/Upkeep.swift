@@ -73,9 +73,13 @@ struct Upkeep: Sendable {
                 try await hours.summarize(partition.hour)
             }
         }
-        try await pool.query(
-            "DELETE FROM observability.rejected WHERE at < to_timestamp($1::bigint / 1000.0)",
-            [.integer(clock() - settings.retentionMs)])
+        for (rows, ageMs) in [
+            ("rejected WHERE at", settings.retentionMs), ("dead_letters WHERE dead_at", settings.deadLetterRetentionMs),
+            ("open_deliveries WHERE kind = 0 AND first_seen", settings.maxDeliveryAgeMs),
+        ] {
+            try await pool.query(
+                "DELETE FROM observability.\(rows) < to_timestamp($1::bigint / 1000.0)", [.integer(clock() - ageMs)])
+        }
     }
 
     private func count() async throws {
@@ -84,8 +88,11 @@ struct Upkeep: Sendable {
         metrics.sealed.set(partitions.count(where: \.isSealed))
         metrics.size.set(Int(partitions.reduce(0) { $0 + $1.bytes }))
         let open = try await pool.query(
-            "SELECT count(*) FILTER (WHERE kind = 2) AS retrying, count(*) FILTER (WHERE kind = 3) AS parked FROM "
-                + "observability.open_deliveries")[0]
+            """
+            SELECT count(*) FILTER (WHERE kind = 0) AS pending, count(*) FILTER (WHERE kind = 2) AS retrying,
+                count(*) FILTER (WHERE kind = 3) AS parked FROM observability.open_deliveries
+            """)[0]
+        metrics.open.labelled("pending").set(try open.decode("pending", as: Int.self))
         metrics.open.labelled("retrying").set(try open.decode("retrying", as: Int.self))
         metrics.open.labelled("parked").set(try open.decode("parked", as: Int.self))
     }
