@@ -7,6 +7,7 @@ import Records
 import ServiceSupport
 import Synchronization
 import TestSupport
+import WireFormat
 
 /// A Kafka with Martlet's topics under a prefix of their own, a Redis, and retry-managers as processes. The test writes `retries` as a
 /// dispatcher would, and reads what is fired.
@@ -102,15 +103,70 @@ final class Harness {
 
     func partition(_ number: Int) -> Int32 { Int32(number % configuration.kafka.partitions) }
 
+    // MARK: A whole chain: events, a webhook, a dispatcher
+
+    func putWebhook(_ id: String, url: String, _ change: (inout Webhook) -> Void = { _ in }) async throws {
+        var webhook = Webhook()
+        webhook.id = id
+        webhook.tenant = "default"
+        webhook.version = 1
+        webhook.url = url
+        webhook.eventTypes = ["*"]
+        let secret = [UInt8]("a-secret-of-thirty-two-bytes-abc".utf8)
+        webhook.secrets = [try SecretSealer(configuration.sealing).seal(secret, of: id)]
+        change(&webhook)
+        try await producer.send(to: topics.webhooks, key: Array(id.utf8), value: webhook.encoded())
+    }
+
+    func putEvents(_ count: Int) async throws {
+        let (topic, producer) = (topics.events, producer!)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<count {
+                group.addTask {
+                    var headers = RecordHeaders()
+                    headers.append(RecordHeader.id, "event-\(number)")
+                    headers.append(RecordHeader.type, "order.created")
+                    headers.append(RecordHeader.source, "test")
+                    try await producer.send(
+                        to: topic, key: Array("default\u{0}\(number)".utf8), value: Array("{\"n\":\(number)}".utf8),
+                        headers: headers)
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @discardableResult
+    func startDispatcher(awaitsReady: Bool = true) async throws -> ServerProcess {
+        try await start("webhook-dispatcher", "MARTLET_DISPATCHER_LISTEN", [:], awaitsReady: awaitsReady)
+    }
+
+    /// How each delivery stands: the kinds of its outcomes, in order.
+    func outcomes() async throws -> [String: [Outcome.Kind]] {
+        var kinds: [String: [Outcome.Kind]] = [:]
+        for record in try await records(topics.attempts) {
+            guard let outcome = try record.value.map({ try Outcome(decoding: $0) }), let id = outcome.delivery else {
+                continue
+            }
+            kinds[id.description, default: []].append(outcome.kind)
+        }
+        return kinds
+    }
+
     // MARK: Processes
 
     @discardableResult
     func startManager(_ extra: [String: String] = [:], awaitsReady: Bool = true) async throws -> ServerProcess {
+        try await start("retry-manager", "MARTLET_RETRY_MANAGER_LISTEN", extra, awaitsReady: awaitsReady)
+    }
+
+    private func start(
+        _ program: String, _ listen: String, _ extra: [String: String], awaitsReady: Bool
+    ) async throws -> ServerProcess {
         let port = freePort()
         let process = try ServerProcess(
-            Executables.path("retry-manager"), [], log: "\(directory)/manager-\(managers.count).log",
-            environment: environment.merging(["MARTLET_RETRY_MANAGER_LISTEN": "127.0.0.1:\(port)"]) { $1 }
-                .merging(extra) { $1 })
+            Executables.path(program), [], log: "\(directory)/\(program)-\(managers.count).log",
+            environment: environment.merging([listen: "127.0.0.1:\(port)"]) { $1 }.merging(extra) { $1 })
         managers.append(process)
         ports.withLock { $0[process.pid] = port }
         guard awaitsReady else { return process }
@@ -126,7 +182,7 @@ final class Harness {
 
     struct NotReady: Error, CustomStringConvertible {
         var log: String
-        var description: String { "the retry-manager did not become ready: \(log)" }
+        var description: String { "a service did not become ready: \(log)" }
     }
 
     func log(_ process: ServerProcess) -> String { contents(of: process.log) }

@@ -33,17 +33,19 @@ public final class Receiver: Sendable {
     ///   - delayMs: before each answer.
     ///   - keeps: requests of which everything is kept; the rest are counted.
     ///   - status: by path.
+    ///   - answer: by path and how often this message has come there, this time included; instead of `status`.
     public init(
         paths: [String], delayMs: UInt64 = 0, keeps: Int = 200,
-        status: @escaping @Sendable (String) -> Int = { _ in 204 }
+        status: @escaping @Sendable (String) -> Int = { _ in 204 },
+        answer: (@Sendable (_ path: String, _ arrival: Int) -> Int)? = nil
     ) async throws {
         let box = Box()
         let made = HTTPServer(HTTPServerConfiguration()) { loop in
             paths.map { path in
                 DirectRoute("POST", path) { request, responder in
                     let copy = request.copy()
-                    box.receiver.withLock { $0 }?.arrived(copy, keeps: keeps)
-                    let code = status(path)
+                    let arrival = box.receiver.withLock { $0 }?.arrived(copy, keeps: keeps) ?? 1
+                    let code = answer?(path, arrival) ?? status(path)
                     let answer = {
                         box.receiver.withLock { $0 }?.answered()
                         responder.answer(HTTPResponse(status: code, headers: code == 503 ? [("retry-after", "7")] : []))
@@ -61,14 +63,17 @@ public final class Receiver: Sendable {
         let receiver = Mutex<Receiver?>(nil)
     }
 
-    private func arrived(_ request: HTTPRequest, keeps: Int) {
+    /// Returns how often the message has come to this path.
+    private func arrived(_ request: HTTPRequest, keeps: Int) -> Int {
         state.withLock { state in
-            state.counts[Arrival(path: request.path, id: request.header("webhook-id") ?? ""), default: 0] += 1
+            let arrival = Arrival(path: request.path, id: request.header("webhook-id") ?? "")
+            state.counts[arrival, default: 0] += 1
             state.running += 1
             state.mostRunning = max(state.mostRunning, state.running)
             if state.requests.count < keeps {
                 state.requests.append(Request(path: request.path, headers: request.headers, body: request.body))
             }
+            return state.counts[arrival] ?? 1
         }
     }
 
