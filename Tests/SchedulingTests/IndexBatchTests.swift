@@ -75,6 +75,9 @@ struct Transition: CustomTestStringConvertible, Sendable {
             name: "a tombstone ends the wait", known: entry(1, 3),
             records: [tombstone(.delivery(a, generation: 1))], change: (nil, now)),
         Transition(
+            name: "a tombstone ends a retry wanted now, and its command", known: entry(1, 3, .now),
+            records: [tombstone(.delivery(a, generation: 1))], change: (nil, now), owed: [.retryNow(a, generation: 1)]),
+        Transition(
             name: "a late tombstone does not touch the successor", known: entry(2, 3),
             records: [tombstone(.delivery(a, generation: 1))]),
         Transition(name: "a tombstone of what is unknown", records: [tombstone(.delivery(a, generation: 1))]),
@@ -127,7 +130,9 @@ struct Transition: CustomTestStringConvertible, Sendable {
             change: (entry(1, 3, .cancel), now), owed: [.retryNow(a, generation: 1)]),
         Transition(
             name: "cancel, twice", known: entry(1, 3, .cancel), records: [command(.cancel(a), at: 7)]),
-        Transition(name: "cancel of a hold", known: entry(1, 3, .hold), records: [command(.cancel(a), at: 7)]),
+        Transition(
+            name: "a hold goes on with another command", known: entry(1, 3, .hold),
+            records: [command(.cancel(a), at: 7)], change: (entry(1, 7, .hold), now + holdMs)),
         Transition(
             name: "cancel before there is anything: counted from the command's time",
             records: [command(.cancel(a), at: 7)], change: (entry(0, 7, .hold), 900 + holdMs)),

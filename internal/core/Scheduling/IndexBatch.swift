@@ -101,6 +101,8 @@ public struct IndexBatch: Sendable {
 
     private mutating func retired(_ id: DeliveryID, _ generation: UInt32) {
         guard var old = entry(id), old.generation == generation, old.mark != .hold else { return }
+        // Whoever fired it may have come no further.
+        if old.mark == .now { owed.append(.retryNow(id, generation: generation)) }
         guard old.mark == .cancel else { return set(id, nil, due: now) }
         old.mark = .hold
         set(id, old, due: now + holdMs)
@@ -122,7 +124,12 @@ public struct IndexBatch: Sendable {
             return set(
                 id, IndexEntry(generation: 0, offset: record.offset, mark: .hold), due: record.timestampMs + holdMs)
         }
-        guard old.mark == .none || old.mark == .now else { return }
+        // The command that brought the hold about may be retired at this moment: a flight removes what has the offset it knows.
+        if old.mark == .hold {
+            old.offset = record.offset
+            return set(id, old, due: now + holdMs)
+        }
+        guard old.mark != .cancel else { return }
         if old.mark == .now { owed.append(.retryNow(id, generation: old.generation)) }
         old.mark = .cancel
         set(id, old, due: now)

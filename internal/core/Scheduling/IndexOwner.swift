@@ -51,12 +51,15 @@ public struct IndexOwner: Sendable {
     public struct Flight: Equatable, Sendable {
         public var delivery: DeliveryID
         public var entry: IndexEntry
+        fileprivate(set) var isGone = false
 
         /// What is to be tombstoned once it has been fired; the delivery's own key first, so that a cancellation never ends before
         /// what it cancels.
         public var keys: [RetryKey] {
             let own = RetryKey.delivery(delivery, generation: entry.generation)
             switch entry.mark {
+            case .none where isGone: return []
+            case .now where isGone: return [.retryNow(delivery, generation: entry.generation)]
             case .none: return [own]
             case .now: return [own, .retryNow(delivery, generation: entry.generation)]
             case .cancel: return [own, .cancel(delivery)]
@@ -353,7 +356,23 @@ public struct IndexOwner: Sendable {
         if nextRenewal == .max, !flights.isEmpty { nextRenewal = until - limits.leaseMs * 2 / 3 }
     }
 
-    /// `deliveries` has it; or the record with its payload is gone from `retries` because it was retired meanwhile.
+    /// The record with its payload is gone from `retries`: retired meanwhile, or written again. Only the entry is removed, if it
+    /// still is the same one: a tombstone would erase what was written again under the same key, and was never fired.
+    public mutating func gone(_ id: DeliveryID) {
+        guard states[id] == .firing, var flight = flights[id] else { return }
+        flight.isGone = true
+        // The removal makes a hold of what is to be cancelled.
+        if flight.entry.mark == .cancel { flight.entry.mark = .none }
+        flights[id] = flight
+        if flight.keys.isEmpty {
+            states[id] = .remove
+        } else {
+            states[id] = .retire
+            queue.append(id)
+        }
+    }
+
+    /// `deliveries` has it.
     public mutating func fired(_ id: DeliveryID) {
         guard states[id] == .firing else { return }
         states[id] = .retire

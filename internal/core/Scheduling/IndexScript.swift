@@ -7,7 +7,8 @@ public struct IndexScript: Equatable, Sendable {
         case index([IndexBatch.Change])
         /// Takes what is due by `nowMs`, at most `limit`, and makes it due again at `untilMs`.
         case claim(nowMs: Int64, untilMs: Int64, limit: Int)
-        /// Makes deliveries in flight due at `untilMs` again.
+        /// Makes deliveries in flight due at `untilMs` again, except what is due later: that is a hold, or a newer generation, which
+        /// its own time holds for.
         case renew([DeliveryID], untilMs: Int64)
         /// Removes what still is as it was when it was claimed. What was marked for cancellation meanwhile becomes a hold that
         /// ends at `holdUntilMs`.
