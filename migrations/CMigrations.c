@@ -24,6 +24,10 @@ static const char registry_0001[] = {
 #embed "registry/0001_webhooks.sql"
 };
 
+static const char registry_0002[] = {
+#embed "registry/0002_retry.sql"
+};
+
 #define MIGRATION(schema, name, text) {schema, name, text, sizeof text}
 
 static const struct cmigrations_migration migrations[] = {
@@ -32,6 +36,7 @@ static const struct cmigrations_migration migrations[] = {
     MIGRATION("observability", "0001_history", observability_0001),
     MIGRATION("observability", "0002_dead_letters", observability_0002),
     MIGRATION("registry", "0001_webhooks", registry_0001),
+    MIGRATION("registry", "0002_retry", registry_0002),
     {NULL, NULL, NULL, 0},
 };
 

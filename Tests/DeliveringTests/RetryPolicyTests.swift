@@ -1,11 +1,11 @@
+import Records
 import Testing
 
 @testable import Delivering
 
 @Suite struct RetryPolicyTests {
     private let policy = RetryPolicy(
-        schedule: .exponential(initialDelayMs: 5_000, multiplier: 2, maxRetries: 12), maxDelayMs: 3_600_000, jitter: 0.2
-    )
+        initialDelayMs: 5_000, multiplier: 2, maxDelayMs: 3_600_000, maxRetries: 12, jitter: 0.2)
 
     private func next(
         _ policy: RetryPolicy, _ verdict: Verdict = .retryable(reason: "x"), _ attempt: Int = 1, parkedBefore: Int = 0,
@@ -44,7 +44,7 @@ import Testing
 
     @Test func noRetriesMeansOneRequest() {
         let once = RetryPolicy(
-            schedule: .exponential(initialDelayMs: 100, multiplier: 1, maxRetries: 0), maxDelayMs: 100, jitter: 0)
+            initialDelayMs: 100, multiplier: 1, maxDelayMs: 100, maxRetries: 0, jitter: 0)
         #expect(next(once) == .giveUp(reason: "attempts_exhausted"))
         #expect(next(once, .parked(reason: "x"), 0) == .again(delayMs: 1_000, spent: false))
     }
@@ -85,8 +85,9 @@ import Testing
 
     @Test func anExplicitScheduleIsFollowed() {
         let explicit = RetryPolicy(
-            schedule: .explicit(delaysMs: [10_000, 30_000]), maxDelayMs: 20_000, jitter: 0)
-        #expect(explicit.maxRetries == 2)
+            initialDelayMs: 100, multiplier: 2, maxDelayMs: 20_000, maxRetries: 12, scheduleMs: [10_000, 30_000],
+            jitter: 0)
+        #expect(explicit.retries == 2)
         // The second delay is the user's own, and holds beyond the longest one that an endpoint may ask for.
         #expect(
             (1...3).map { next(explicit, .retryable(reason: "x"), $0) } == [
@@ -96,5 +97,58 @@ import Testing
         #expect(next(explicit, retryAfterMs: 60_000) == .again(delayMs: 20_000, spent: true))
         #expect(
             next(explicit, .retryable(reason: "x"), 2, retryAfterMs: 60_000) == .again(delayMs: 30_000, spent: true))
+    }
+
+    // MARK: A webhook's own
+
+    private func overridden(_ system: RetryPolicy? = nil, _ change: (inout WebhookRetry) -> Void) -> RetryPolicy {
+        var retry = WebhookRetry()
+        change(&retry)
+        return (system ?? policy).overridden(by: retry)
+    }
+
+    @Test func whatAWebhookDoesNotSayIsTheSystems() {
+        #expect(policy.overridden(by: nil) == policy)
+        #expect(overridden { _ in } == policy)
+        var expected = policy
+        expected.maxRetries = 0
+        #expect(overridden { $0.maxRetries = 0 } == expected)
+        expected = policy
+        expected.multiplier = 3
+        expected.maxDelayMs = 1_000
+        let changed = overridden {
+            $0.backoffMultiplier = 3
+            $0.maxDelayMs = 1_000
+        }
+        #expect(changed == expected)
+        #expect(changed.baseDelay(1) == 1_000)
+    }
+
+    @Test func eitherKindReplacesTheOther() {
+        let scheduled = overridden { $0.scheduleMs = [7_000] }
+        #expect(scheduled.retries == 1 && scheduled.baseDelay(1) == 7_000)
+        let exponential = overridden(scheduled) { $0.maxRetries = 5 }
+        #expect(exponential.retries == 5 && exponential.baseDelay(1) == 5_000)
+    }
+
+    @Test func aLongFirstDelayIsNotCutByTheSystemsLongest() {
+        let patient = overridden { $0.initialDelayMs = 7_200_000 }
+        #expect((1...2).map(patient.baseDelay) == [7_200_000, 7_200_000])
+        #expect(overridden { $0.initialDelayMs = 1_000 }.maxDelayMs == 3_600_000)
+    }
+
+    /// The registry lets none of these through; a foreign record must not end the process.
+    @Test func whatIsOutOfBoundsIsBounded() {
+        let wild = overridden {
+            $0.initialDelayMs = .max
+            $0.backoffMultiplier = .nan
+            $0.maxDelayMs = .min
+            $0.maxRetries = .max
+        }
+        #expect(wild.maxRetries == 100 && wild.multiplier == 1)
+        #expect(next(wild, .retryable(reason: "x"), 100) == .again(delayMs: 100, spent: true))
+        let long = overridden { $0.scheduleMs = [.min] + Array(repeating: .max, count: 99) }
+        #expect(long.retries == 50 && long.baseDelay(1) == 100)
+        #expect(next(long, .retryable(reason: "x"), 50) == .again(delayMs: 604_800_000, spent: true))
     }
 }

@@ -36,6 +36,22 @@ import Testing
         #expect(changed.url == webhook().url && changed.maxInFlight == 7 && changed.hubSignature)
     }
 
+    @Test func aRetryPolicyIsReplacedAsAWholeAndAnEmptyOneIsNone() {
+        var fields = WebhookFields()
+        var first = WebhookRetry()
+        first.maxRetries = 3
+        fields.retry = first
+        let own = webhook().applying(fields)
+        #expect(own.retry == first)
+        #expect(own.applying(WebhookFields()) == own)
+        var second = WebhookRetry()
+        second.scheduleMs = [1_000]
+        fields.retry = second
+        #expect(own.applying(fields).retry == second)
+        fields.retry = WebhookRetry()
+        #expect(own.applying(fields) == webhook())
+    }
+
     @Test func enablingForgetsTheReason() {
         var disabled = webhook()
         disabled.enabled = false

@@ -70,10 +70,33 @@ import WireFormat
         expected.timeoutMs = 0
         expected.maxInFlight = 7
         expected.hubSignature = false
+        expected.retry = WebhookRetry()
         #expect(try fields(#"{"url":"u","event_types":["a"],"max_in_flight":7}"#, .replacement) == expected)
         for key in ["url", "event_types"] {
             #expect(throws: JSONFieldError(path: key, reason: .missing)) { try fields("{\"\(key)\":null}", .change) }
         }
+    }
+
+    @Test func aRetryPolicyIsReadAsAWhole() throws {
+        func retry(_ text: String) throws -> WebhookRetry? {
+            try WebhookBody.fields(JSONValue(parsing: Array("{\"retry\":\(text)}".utf8)), for: .change).retry
+        }
+        var expected = WebhookRetry()
+        #expect(try retry("null") == expected)
+        #expect(try retry("{}") == expected)
+        #expect(try WebhookBody.fields(.object(JSONObject()), for: .change).retry == nil)
+        expected.scheduleMs = [10_000, 30_000]
+        #expect(try retry(#"{"schedule_ms":[10000,30000]}"#) == expected)
+        expected = WebhookRetry()
+        expected.initialDelayMs = 1_000
+        expected.backoffMultiplier = 1.5
+        expected.maxDelayMs = 604_800_000
+        expected.maxRetries = 0
+        let text = #"{"initial_delay_ms":1000,"backoff_multiplier":1.5,"max_delay_ms":604800000,"max_retries":0}"#
+        #expect(try retry(text) == expected)
+        var writer = JSONWriter()
+        expected.write(json: &writer)
+        #expect(String(decoding: writer.bytes, as: UTF8.self) == text)
     }
 
     @Test func whatIsNotPlainIsEncoded() {

@@ -52,7 +52,7 @@ struct WebhookAPITests {
             let token = try gateway.token()
             let created = await gateway.send(
                 .post, "/api/v1/webhooks",
-                #"{"url":"https://example.org/a","event_types":["*"],"headers":{"X-A":"1"},"description":"d","timeout_ms":500,"max_in_flight":3,"enabled":false,"hub_signature":true}"#,
+                #"{"url":"https://example.org/a","event_types":["*"],"headers":{"X-A":"1"},"description":"d","timeout_ms":500,"max_in_flight":3,"enabled":false,"hub_signature":true,"retry":{"schedule_ms":[10000,30000]}}"#,
                 token: token)
             let path = "/api/v1/webhooks/" + (try #require(created.string("id")))
             let changed = await gateway.send(
@@ -61,6 +61,7 @@ struct WebhookAPITests {
             #expect(changed.header("etag") == "\"2\"")
             #expect(changed["enabled"] == .boolean(true))
             #expect(changed["timeout_ms"] == .null)
+            #expect(try changed["retry"] == JSONValue(parsing: Array(#"{"schedule_ms":[10000,30000]}"#.utf8)))
             #expect(changed["max_in_flight"] == .number("3"))
             #expect(changed.string("description") == "d")
             #expect(try changed["headers"] == JSONValue(parsing: Array(#"{"X-B":"ä"}"#.utf8)))
@@ -71,6 +72,7 @@ struct WebhookAPITests {
             #expect(replaced["max_in_flight"] == .null)
             #expect(replaced["headers"] == .object(JSONObject()))
             #expect(replaced["hub_signature"] == .boolean(false))
+            #expect(replaced["retry"] == .null)
             let rotated = await gateway.send(.post, path + "/rotate-secret", token: token)
             #expect(rotated.status == 200)
             let secret = try #require(rotated.string("secret"))

@@ -78,6 +78,26 @@ import WireFormat
         webhook.createdAtMs = 1
         webhook.updatedAtMs = 2
         #expect(try Webhook(decoding: webhook.encoded()) == webhook)
+        var retry = WebhookRetry()
+        webhook.retry = retry
+        #expect(try Webhook(decoding: webhook.encoded()) == webhook)
+        retry.scheduleMs = [100, 604_800_000, -1]
+        retry.initialDelayMs = 0
+        retry.backoffMultiplier = 1.5
+        retry.maxDelayMs = .max
+        retry.maxRetries = 0
+        webhook.retry = retry
+        #expect(try Webhook(decoding: webhook.encoded()) == webhook)
+    }
+
+    @Test func anEmptyRetryPolicyIsTheSystems() {
+        var retry = WebhookRetry()
+        #expect(retry.isEmpty && !retry.isExponential)
+        retry.maxRetries = 0
+        #expect(!retry.isEmpty && retry.isExponential)
+        retry.maxRetries = nil
+        retry.scheduleMs = [100]
+        #expect(!retry.isEmpty && !retry.isExponential)
     }
 
     @Test func aSecretSignsUntilItExpires() {

@@ -185,6 +185,10 @@ extension Webhook {
             writer.member("hub_signature", hubSignature)
             writer.member("created_at_ms", createdAtMs)
             writer.member("updated_at_ms", updatedAtMs)
+            if let retry {
+                writer.key("retry")
+                writer.object { retry.write(protobufJSON: &$0) }
+            }
         }
     }
 
@@ -212,7 +216,32 @@ extension Webhook {
         webhook.hubSignature = random.chance(50)
         webhook.createdAtMs = random.number()
         webhook.updatedAtMs = random.number()
+        webhook.retry = random.chance(50) ? nil : WebhookRetry.random(&random)
         return webhook
+    }
+}
+
+extension WebhookRetry {
+    fileprivate func write(protobufJSON writer: inout JSONWriter) {
+        writer.key("schedule_ms")
+        writer.array { writer in for delay in scheduleMs { writer.integer(delay) } }
+        if let initialDelayMs { writer.member("initial_delay_ms", initialDelayMs) }
+        if let backoffMultiplier {
+            writer.key("backoff_multiplier")
+            writer.double(backoffMultiplier)
+        }
+        if let maxDelayMs { writer.member("max_delay_ms", maxDelayMs) }
+        if let maxRetries { writer.member("max_retries", maxRetries) }
+    }
+
+    fileprivate static func random(_ random: inout SplitMix64) -> WebhookRetry {
+        var retry = WebhookRetry()
+        retry.scheduleMs = (0..<random.below(4)).map { _ in random.number() }
+        retry.initialDelayMs = random.chance(50) ? nil : random.number()
+        retry.backoffMultiplier = random.chance(50) ? nil : Double(random.number() as Int32) / 8
+        retry.maxDelayMs = random.chance(50) ? nil : random.number()
+        retry.maxRetries = random.chance(50) ? nil : random.number()
+        return retry
     }
 }
 

@@ -15,6 +15,10 @@ import WireFormat
         fields.maxInFlight = 7
         fields.description = ""
         fields.hubSignature = true
+        var retry = WebhookRetry()
+        retry.scheduleMs = [10_000, 30_000]
+        retry.maxRetries = 0
+        fields.retry = retry
         return fields
     }
 
@@ -24,6 +28,7 @@ import WireFormat
         var empty = WebhookFields()
         empty.eventTypes = []
         empty.headers = []
+        empty.retry = WebhookRetry()
         #expect(try WebhookFields(decoding: empty.encoded()) == empty)
         #expect(empty != WebhookFields())
     }
@@ -77,7 +82,10 @@ import WireFormat
             assert [(h.name, h.value) for h in f.headers.headers] == [("X-A", ""), ("X-B", "b")]
             assert f.HasField("enabled") and not f.enabled and f.HasField("timeout_ms") and f.timeout_ms == 0
             assert f.max_in_flight == 7 and f.HasField("description") and f.description == "" and f.hub_signature
-            assert not r.WebhookFields().HasField("event_types")
+            assert list(f.retry.schedule_ms) == [10000, 30000]
+            assert f.retry.HasField("max_retries") and f.retry.max_retries == 0
+            assert not f.retry.HasField("initial_delay_ms")
+            assert not r.WebhookFields().HasField("event_types") and not r.WebhookFields().HasField("retry")
             print(m.SerializeToString().hex())
             """
         var update = UpdateWebhookRequest()

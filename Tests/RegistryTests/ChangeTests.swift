@@ -50,6 +50,44 @@ import WireFormat
         }
     }
 
+    @Test func aWebhookHasRetriesOfItsOwn() async throws {
+        try await withRegistry { fixture, registry in
+            let client = registry.client
+            var schedule = WebhookRetry()
+            schedule.scheduleMs = [10_000, 30_000]
+            let created = try await client.create { $0.retry = schedule }
+            let id = created.webhook.id
+            #expect(created.webhook.retry == schedule)
+            var exponential = WebhookRetry()
+            exponential.initialDelayMs = 1_000
+            exponential.backoffMultiplier = 1.5
+            exponential.maxDelayMs = 60_000
+            exponential.maxRetries = 0
+            for (retry, expected) in [
+                (nil, schedule), (exponential, exponential), (WebhookRetry(), nil), (schedule, schedule),
+            ] as [(WebhookRetry?, WebhookRetry?)] {
+                let updated = try await client.update(id) {
+                    $0.description = "\(String(describing: retry))"
+                    $0.retry = retry
+                }
+                #expect(updated.webhook.retry == expected)
+                let read = try await client.get(id)
+                #expect(read.retry == expected)
+                let published = try await fixture.records()[id]??.retry
+                #expect(published == expected)
+            }
+            let wrong = await refusal {
+                _ = try await client.update(id) {
+                    var both = schedule
+                    both.maxRetries = 101
+                    $0.retry = both
+                }
+            }
+            #expect(wrong.code == .invalidArgument)
+            #expect(wrong.problems == ["retry field_invalid", "retry.max_retries field_invalid"])
+        }
+    }
+
     @Test func theSecretIsSealedInTableAndTopic() async throws {
         try await withRegistry { fixture, registry in
             let created = try await registry.client.create()

@@ -183,7 +183,7 @@ import WireFormat
         let settings = fixture.environment(grpc: freePort(), http: freePort())
         let child = try ChildProcess(try builtProgram("webhook-registry"), environment: settings)
         #expect(try await child.exit() == 1)
-        #expect(child.errors.contains("the database schema registry lacks 0001_webhooks: migrate it first"))
+        #expect(child.errors.contains("the database schema registry lacks 0001_webhooks, 0002_retry: migrate it first"))
         await fixture.close()
     }
 

@@ -32,6 +32,26 @@ import Testing
                 + [0x29, 1, 0, 0, 0, 0, 0, 0, 0] + [0x30, 1])
     }
 
+    /// Whoever writes repeated numbers may pack them or not, and a reader takes both.
+    @Test func repeatedNumbersArePackedAndReadEitherWay() throws {
+        var writer = WireWriter()
+        writer.varints(4, [3, 270, 86_942])
+        writer.varints(5, [])
+        #expect(writer.bytes == [0x22, 0x06, 0x03, 0x8e, 0x02, 0x9e, 0xa7, 0x05])
+        writer.varint(4, 7)
+        var seen: [UInt64] = []
+        try writer.bytes.withUnsafeBytes { buffer in
+            var reader = WireReader(buffer)
+            while let field = try reader.next() { seen += try field.varints() }
+        }
+        #expect(seen == [3, 270, 86_942, 7])
+        try ([0x22, 0x01, 0x80] as [UInt8]).withUnsafeBytes { buffer in
+            var reader = WireReader(buffer)
+            let field = try #require(try reader.next())
+            #expect(throws: WireError.truncated) { try field.varints() }
+        }
+    }
+
     @Test func defaultsAreLeftOut() {
         var writer = WireWriter()
         writer.varint(1, 0)

@@ -103,33 +103,62 @@ public struct JSONFields {
 
     public mutating func string(_ key: String) throws(JSONFieldError) -> String? {
         guard let value = value(key) else { return nil }
-        guard case .string(let text) = value else { throw wrong(name(key), "a string", value) }
+        guard case .string(let text) = value else { throw Self.wrong(name(key), "a string", value) }
         return text
     }
 
     public mutating func boolean(_ key: String) throws(JSONFieldError) -> Bool? {
         guard let value = value(key) else { return nil }
-        guard case .boolean(let flag) = value else { throw wrong(name(key), "a boolean", value) }
+        guard case .boolean(let flag) = value else { throw Self.wrong(name(key), "a boolean", value) }
         return flag
     }
 
     public mutating func integer(_ key: String, in range: ClosedRange<Int>) throws(JSONFieldError) -> Int? {
         guard let value = value(key) else { return nil }
-        guard case .number(let text) = value else { throw wrong(name(key), "a number", value) }
+        return try Self.integer(value, in: range, at: name(key))
+    }
+
+    private static func integer(
+        _ value: JSONValue, in range: ClosedRange<Int>, at path: String
+    ) throws(JSONFieldError) -> Int {
+        guard case .number(let text) = value else { throw wrong(path, "a number", value) }
         guard let number = Int(text), range.contains(number) else {
             throw JSONFieldError(
-                path: name(key),
+                path: path,
                 reason: .outOfRange(expected: "a whole number from \(range.lowerBound) to \(range.upperBound)"))
         }
         return number
     }
 
+    public mutating func number(_ key: String, in range: ClosedRange<Double>) throws(JSONFieldError) -> Double? {
+        guard let value = value(key) else { return nil }
+        guard case .number(let text) = value else { throw Self.wrong(name(key), "a number", value) }
+        guard let number = Double(text), range.contains(number) else {
+            throw JSONFieldError(
+                path: name(key),
+                reason: .outOfRange(expected: "a number from \(range.lowerBound) to \(range.upperBound)"))
+        }
+        return number
+    }
+
+    public mutating func integers(_ key: String, in range: ClosedRange<Int>) throws(JSONFieldError) -> [Int]? {
+        guard let value = value(key) else { return nil }
+        guard case .array(let elements) = value else { throw Self.wrong(name(key), "an array of numbers", value) }
+        var numbers: [Int] = []
+        for (index, element) in elements.enumerated() {
+            numbers.append(try Self.integer(element, in: range, at: "\(name(key))[\(index)]"))
+        }
+        return numbers
+    }
+
     public mutating func strings(_ key: String) throws(JSONFieldError) -> [String]? {
         guard let value = value(key) else { return nil }
-        guard case .array(let elements) = value else { throw wrong(name(key), "an array of strings", value) }
+        guard case .array(let elements) = value else { throw Self.wrong(name(key), "an array of strings", value) }
         var texts: [String] = []
         for (index, element) in elements.enumerated() {
-            guard case .string(let text) = element else { throw wrong("\(name(key))[\(index)]", "a string", element) }
+            guard case .string(let text) = element else {
+                throw Self.wrong("\(name(key))[\(index)]", "a string", element)
+            }
             texts.append(text)
         }
         return texts
@@ -138,10 +167,12 @@ public struct JSONFields {
     /// An object whose values are strings, in order.
     public mutating func stringMap(_ key: String) throws(JSONFieldError) -> [(key: String, value: String)]? {
         guard let value = value(key) else { return nil }
-        guard case .object(let object) = value else { throw wrong(name(key), "an object of strings", value) }
+        guard case .object(let object) = value else { throw Self.wrong(name(key), "an object of strings", value) }
         var pairs: [(key: String, value: String)] = []
         for (inner, element) in object.members {
-            guard case .string(let text) = element else { throw wrong("\(name(key)).\(inner)", "a string", element) }
+            guard case .string(let text) = element else {
+                throw Self.wrong("\(name(key)).\(inner)", "a string", element)
+            }
             pairs.append((inner, text))
         }
         return pairs
@@ -160,7 +191,7 @@ public struct JSONFields {
         }
     }
 
-    private func wrong(_ path: String, _ expected: String, _ found: JSONValue) -> JSONFieldError {
+    private static func wrong(_ path: String, _ expected: String, _ found: JSONValue) -> JSONFieldError {
         JSONFieldError(path: path, reason: .wrongType(expected: expected, found: found.kindName))
     }
 }

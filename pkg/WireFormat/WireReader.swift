@@ -39,6 +39,13 @@ public struct WireField {
 
     public func int64() throws(WireError) -> Int64 { Int64(bitPattern: try varint()) }
 
+    /// A repeated uint32, uint64, int64 or enum: packed, as proto3 writes it, or one of several fields.
+    public func varints() throws(WireError) -> [UInt64] {
+        if case .varint(let value) = value { return [value] }
+        var reader = WireReader(try buffer())
+        return try reader.varints()
+    }
+
     public func bool() throws(WireError) -> Bool { try varint() != 0 }
 
     public func fixed64() throws(WireError) -> UInt64 {
@@ -89,6 +96,13 @@ public struct WireReader {
             return WireField(number: number, value: .fixed32(try take(4).loadUnaligned(as: UInt32.self).littleEndian))
         case let type: throw .badWireType(field: number, type: type)
         }
+    }
+
+    /// Everything up to the end.
+    fileprivate mutating func varints() throws(WireError) -> [UInt64] {
+        var values: [UInt64] = []
+        while !rest.isEmpty { values.append(try varint()) }
+        return values
     }
 
     private mutating func varint() throws(WireError) -> UInt64 {

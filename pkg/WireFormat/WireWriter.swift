@@ -35,6 +35,14 @@ public struct WireWriter {
         raw(value)
     }
 
+    /// A repeated uint32, uint64, int64 or enum, packed.
+    public mutating func varints(_ field: UInt32, _ values: [UInt64]) {
+        guard !values.isEmpty else { return }
+        var inner = WireWriter()
+        for value in values { inner.raw(value) }
+        bytes(field, present: inner.bytes)
+    }
+
     public mutating func string(_ field: UInt32, present value: String) { bytes(field, present: value.utf8) }
 
     public mutating func bytes(_ field: UInt32, present value: some Collection<UInt8>) {

@@ -19,6 +19,7 @@ extension Webhook {
         if let maxInFlight = fields.maxInFlight { webhook.maxInFlight = maxInFlight }
         if let description = fields.description { webhook.description = description }
         if let hubSignature = fields.hubSignature { webhook.hubSignature = hubSignature }
+        if let retry = fields.retry { webhook.retry = retry.isEmpty ? nil : retry }
         return webhook
     }
 

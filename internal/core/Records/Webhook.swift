@@ -19,6 +19,8 @@ public struct Webhook: Equatable, Sendable {
     public var hubSignature = false
     public var createdAtMs: Int64 = 0
     public var updatedAtMs: Int64 = 0
+    /// nil: the system's.
+    public var retry: WebhookRetry?
 
     public init() {}
 
@@ -75,6 +77,11 @@ extension Webhook: WireMessage {
             case 13: hubSignature = try field.bool()
             case 14: createdAtMs = try field.int64()
             case 15: updatedAtMs = try field.int64()
+            case 16:
+                var inner = try field.message()
+                var retry = retry ?? WebhookRetry()
+                try retry.merge(&inner)
+                self.retry = retry
             default: break
             }
         }
@@ -96,6 +103,7 @@ extension Webhook: WireMessage {
         writer.bool(13, hubSignature)
         writer.int64(14, createdAtMs)
         writer.int64(15, updatedAtMs)
+        if let retry { writer.message(16) { retry.write(to: &$0) } }
     }
 }
 

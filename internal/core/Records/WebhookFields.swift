@@ -12,6 +12,8 @@ public struct WebhookFields: Equatable, Sendable {
     public var maxInFlight: UInt32?
     public var description: String?
     public var hubSignature: Bool?
+    /// Empty: the system's.
+    public var retry: WebhookRetry?
 
     public init() {}
 }
@@ -33,6 +35,11 @@ extension WebhookFields: WireMessage {
             case 6: maxInFlight = UInt32(truncatingIfNeeded: try field.varint())
             case 7: description = try field.string()
             case 8: hubSignature = try field.bool()
+            case 9:
+                var inner = try field.message()
+                var retry = retry ?? WebhookRetry()
+                try retry.merge(&inner)
+                self.retry = retry
             default: break
             }
         }
@@ -69,5 +76,6 @@ extension WebhookFields: WireMessage {
         if let maxInFlight { writer.varint(6, present: UInt64(maxInFlight)) }
         if let description { writer.string(7, present: description) }
         if let hubSignature { writer.varint(8, present: hubSignature ? 1 : 0) }
+        if let retry { writer.message(9) { retry.write(to: &$0) } }
     }
 }

@@ -43,6 +43,7 @@ public struct WebhookRules: Sendable {
         if let text = fields.description, let detail = Self.problem(withDescription: text) {
             problems.append(invalid("description", detail))
         }
+        if let retry = fields.retry { problems += RetryRules.problems(in: retry) }
         return problems
     }
 

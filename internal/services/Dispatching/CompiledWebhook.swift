@@ -1,3 +1,4 @@
+internal import Delivering
 internal import HTTPSending
 internal import Records
 internal import StandardWebhooks
@@ -30,6 +31,7 @@ final class CompiledWebhook: Sendable {
     let lines: HeaderLines
     let timeoutMs: Int
     let maxInFlight: Int
+    let retries: RetryPolicy
     let limit: WebhookLimit
     private let hasHubSignature: Bool
     private let keys: [(keys: WebhookSigningKeys, expiresAtMs: Int64)]
@@ -49,6 +51,7 @@ final class CompiledWebhook: Sendable {
         self.lines = lines
         timeoutMs = webhook.timeoutMs == 0 ? defaults.timeoutMs : Int(webhook.timeoutMs)
         maxInFlight = webhook.maxInFlight == 0 ? defaults.maxInFlight : Int(webhook.maxInFlight)
+        retries = defaults.retries.overridden(by: webhook.retry)
         self.limit = limit
         hasHubSignature = webhook.hubSignature
         self.keys = keys
@@ -76,4 +79,5 @@ final class CompiledWebhook: Sendable {
 struct WebhookDefaults: Sendable {
     var timeoutMs: Int
     var maxInFlight: Int
+    var retries: RetryPolicy
 }

@@ -19,7 +19,6 @@ struct DispatchSettings: Sendable {
     var shortQueue: ShortQueueBounds
     /// Payload bytes that one worker holds before it stops taking records.
     var maxHeldBytes: Int
-    var retries: RetryPolicy
     /// How long a delivery is tried or waits altogether.
     var maxAgeMs: Int64
     var webhookDefaults: WebhookDefaults
@@ -55,10 +54,8 @@ struct DispatchSettings: Sendable {
         shortQueue = ShortQueueBounds(
             bytes: dispatcher.shortQueueBytes, wait: UInt64(dispatcher.shortQueueWait.milliseconds) * 1_000_000)
         maxHeldBytes = dispatcher.memoryBytes
-        retries = RetryPolicy(configuration.retry)
         maxAgeMs = Int64(configuration.retry.maxAge.milliseconds)
-        webhookDefaults = WebhookDefaults(
-            timeoutMs: dispatcher.requestTimeout.milliseconds, maxInFlight: dispatcher.maxInFlightPerWebhook)
+        webhookDefaults = WebhookDefaults(configuration)
         connectTimeoutMs = dispatcher.connectTimeout.milliseconds
         sender = HTTPSenderConfiguration()
         sender.addressPolicy = AddressPolicy(
@@ -68,21 +65,14 @@ struct DispatchSettings: Sendable {
     }
 }
 
-extension RetryPolicy {
-    init(_ settings: RetrySettings) {
-        self.init(
-            schedule: Schedule(settings), maxDelayMs: Int64(settings.maxDelay.milliseconds), jitter: settings.jitter)
-    }
-}
-
-extension RetryPolicy.Schedule {
-    fileprivate init(_ settings: RetrySettings) {
-        if settings.schedule.isEmpty {
-            self = .exponential(
-                initialDelayMs: Int64(settings.initialDelay.milliseconds), multiplier: settings.multiplier,
-                maxRetries: settings.maxRetries)
-        } else {
-            self = .explicit(delaysMs: settings.schedule.map { Int64($0.milliseconds) })
-        }
+extension WebhookDefaults {
+    init(_ configuration: Configuration) {
+        timeoutMs = configuration.dispatcher.requestTimeout.milliseconds
+        maxInFlight = configuration.dispatcher.maxInFlightPerWebhook
+        let retry = configuration.retry
+        retries = RetryPolicy(
+            initialDelayMs: Int64(retry.initialDelay.milliseconds), multiplier: retry.multiplier,
+            maxDelayMs: Int64(retry.maxDelay.milliseconds), maxRetries: retry.maxRetries,
+            scheduleMs: retry.schedule.map { Int64($0.milliseconds) }, jitter: retry.jitter)
     }
 }

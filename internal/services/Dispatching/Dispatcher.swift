@@ -22,9 +22,7 @@ public final class Dispatcher: Service {
     public init(_ context: ServiceContext) throws {
         self.context = context
         metrics = DispatcherMetrics(context.metrics)
-        let settings = context.configuration.dispatcher
-        let defaults = WebhookDefaults(
-            timeoutMs: settings.requestTimeout.milliseconds, maxInFlight: settings.maxInFlightPerWebhook)
+        let defaults = WebhookDefaults(context.configuration)
         let sealer = try SecretSealer(context.configuration.sealing)
         let log = context.logger
         compiler = Mutex(DispatchTableCompiler(sealer: sealer, defaults: defaults, log: log))

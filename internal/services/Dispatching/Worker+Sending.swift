@@ -146,7 +146,7 @@ extension Worker {
         if verdict != .delivered { delivery.outcome.response = result.body }
         metrics.finished(verdict, microseconds: result.durationMicroseconds)
         let nowMs = clinux_realtime_ms()
-        let next = settings.retries.next(
+        let next = webhook.retries.next(
             after: verdict, attempt: Int(delivery.attemptsBefore) + 1, parkedBefore: delivery.parkedBefore,
             retryAfterMs: result.header("retry-after").flatMap { retryAfterMs($0, now: nowMs) },
             random: Double(random.next() >> 11) * 0x1p-53)
@@ -168,7 +168,8 @@ extension Worker {
 
     /// Puts a delivery aside for which no request was made.
     func park(_ delivery: Delivery, _ verdict: Verdict) {
-        let next = settings.retries.next(
+        let retries = delivery.webhook?.retries ?? settings.webhookDefaults.retries
+        let next = retries.next(
             after: verdict, attempt: Int(delivery.attemptsBefore), parkedBefore: delivery.parkedBefore,
             retryAfterMs: nil, random: Double(random.next() >> 11) * 0x1p-53)
         metrics.parked.labelled(verdict.reason).increment()

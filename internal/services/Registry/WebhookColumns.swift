@@ -6,13 +6,13 @@ internal import WireFormat
 enum WebhookColumns {
     static let names = """
         id, tenant, version, url, event_types, header_names, header_values, enabled, disabled_reason, secrets, timeout_ms, \
-        max_in_flight, description, hub_signature, created_at, updated_at
+        max_in_flight, description, hub_signature, created_at, updated_at, retry
         """
 
-    /// `$1` … `$16`, in the order of `names`. Cast, because a SELECT's bare parameter would be text.
+    /// `$1` … `$17`, in the order of `names`. Cast, because a SELECT's bare parameter would be text.
     static let parameters = """
         $1::text, $2::text, $3::bigint, $4::text, $5::text[], $6::text[], $7::text[], $8::boolean, $9::text, $10::bytea, \
-        $11::integer, $12::integer, $13::text, $14::boolean, $15::timestamptz, $16::timestamptz
+        $11::integer, $12::integer, $13::text, $14::boolean, $15::timestamptz, $16::timestamptz, $17::bytea
         """
 
     static func values(_ webhook: Webhook) -> [PostgresValue] {
@@ -23,10 +23,11 @@ enum WebhookColumns {
             .bytes(encoded(webhook.secrets)), .integer(Int64(webhook.timeoutMs)), .integer(Int64(webhook.maxInFlight)),
             .text(webhook.description), .boolean(webhook.hubSignature),
             .timestamp(milliseconds: webhook.createdAtMs), .timestamp(milliseconds: webhook.updatedAtMs),
+            webhook.retry.map { .bytes($0.encoded()) } ?? .null,
         ]
     }
 
-    /// Throws `PostgresDecodingError`, or `WireError` where the secrets are no message.
+    /// Throws `PostgresDecodingError`, or `WireError` where secrets or retries are no message.
     static func webhook(_ row: PostgresRow) throws -> Webhook {
         var webhook = Webhook()
         webhook.id = try row.decode("id")
@@ -46,6 +47,7 @@ enum WebhookColumns {
         webhook.hubSignature = try row.decode("hub_signature")
         webhook.createdAtMs = try row.decode("created_at", as: PostgresTimestamp.self).milliseconds
         webhook.updatedAtMs = try row.decode("updated_at", as: PostgresTimestamp.self).milliseconds
+        webhook.retry = try row.decodeIfPresent("retry", as: [UInt8].self).map { try WebhookRetry(decoding: $0) }
         return webhook
     }
 

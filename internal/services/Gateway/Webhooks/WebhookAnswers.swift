@@ -50,6 +50,8 @@ enum WebhookAnswers {
         writer.key("max_in_flight")
         writer.numberOrNull(webhook.maxInFlight)
         writer.member("hub_signature", webhook.hubSignature)
+        writer.key("retry")
+        if let retry = webhook.retry { retry.write(json: &writer) } else { writer.null() }
         writer.key("secrets")
         writer.array { writer in for secret in webhook.secrets { write(secret, to: &writer) } }
         writer.member("version", webhook.version)

@@ -25,6 +25,7 @@ enum WebhookBody {
         fields.maxInFlight = try input.number("max_in_flight", WebhookRules.maxInFlight)
         fields.description = try input.string("description")
         fields.hubSignature = try input.boolean("hub_signature")
+        fields.retry = try input.value("retry").map { value throws(JSONFieldError) in try WebhookRetry(json: value) }
         try input.refuseOthers()
         for (name, isSet) in [("url", fields.url != nil), ("event_types", fields.eventTypes != nil)] where !isSet {
             // These have no default to go back to.
@@ -46,6 +47,7 @@ extension WebhookFields {
         if maxInFlight == nil, hasDefault("max_in_flight") { maxInFlight = 0 }
         if description == nil, hasDefault("description") { description = "" }
         if hubSignature == nil, hasDefault("hub_signature") { hubSignature = false }
+        if retry == nil, hasDefault("retry") { retry = WebhookRetry() }
     }
 }
 
