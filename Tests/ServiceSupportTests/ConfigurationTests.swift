@@ -85,6 +85,10 @@ import Testing
         ("sealing: {active_key: other}", "sealing.active_key = \"other\": must be the id of one"),
         ("sealing: {keys: {k: c2hvcnQ=}}", "sealing.keys: expected a map from key id to 32 bytes in base64"),
         ("retry: {initial_delay: 2h}", "retry.max_delay = 1h: must not be below"),
+        (
+            "retry: {schedule: [\(Array(repeating: "1s", count: 51).joined(separator: ", "))]}",
+            "retry.schedule = [1s, 1s, 1s"
+        ),
         ("auth: {secret: short}", "auth.secret: expected text of 32 characters or more, found ******"),
         ("kafka: {partition: 3}", "kafka.partition: no such key (config.yaml:1); did you mean kafka.partitions?"),
     ])
