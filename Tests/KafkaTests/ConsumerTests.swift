@@ -109,6 +109,30 @@ import Testing
         await probe.close()
     }
 
+    /// librdkafka aborts the process where assignments follow each other too closely.
+    @Test(arguments: KafkaBroker.available)
+    func partitionsAreReadAgainAndAgain(_ kind: KafkaBroker.Kind) async throws {
+        let broker = try await KafkaBroker.shared(kind)
+        let topic = try await broker.makeTopic(partitions: 2)
+        let partitions = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
+        for name in partitions { try await produce(broker, topic, partition: name.partition, ["a", "b"]) }
+        let probe = try await ConsumerProbe(broker, group: KafkaBroker.uniqueName("group"), topics: [topic])
+        #expect(await eventually(within: .seconds(30)) { probe.state.records.count == 4 })
+        for _ in 0..<20 {
+            for name in partitions {
+                try await probe.control.run { try $0.consumer?.reposition(name, to: 0) }
+                try await Task.sleep(for: .milliseconds(7))
+            }
+        }
+        for name in partitions { try await produce(broker, topic, partition: name.partition, ["c"]) }
+        for name in partitions {
+            #expect(await eventually { probe.values(of: name).suffix(3) == ["a", "b", "c"] })
+            try await probe.control.run { try $0.consumer?.reposition(name, to: 0) }
+        }
+        await probe.close()
+        #expect(probe.state.errors == [])
+    }
+
     @Test(arguments: KafkaBroker.available)
     func pausingLosesAndRepeatsNothing(_ kind: KafkaBroker.Kind) async throws {
         let broker = try await KafkaBroker.shared(kind)

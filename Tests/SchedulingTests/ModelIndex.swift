@@ -97,14 +97,20 @@ struct ModelIndex {
             && (entry.offset == claimed.offset || mutation == .removalIgnoresOffset
                 || mutation == .removalIgnoresGeneration)
         guard isSame else { return }
-        if entry.mark == claimed.mark {
-            keys.at[id] = nil
-            keys.due[id] = nil
-        } else if entry.mark == .cancel {
+        switch entry.mark {
+        case claimed.mark: drop(id)
+        case .cancel:
             entry.mark = .hold
             keys.at[id] = entry
             keys.due[id] = holdUntil
+        case .none, .now: drop(id)
+        case .hold: break
         }
+    }
+
+    private mutating func drop(_ id: DeliveryID) {
+        keys.at[id] = nil
+        keys.due[id] = nil
     }
 
     // MARK: Faults

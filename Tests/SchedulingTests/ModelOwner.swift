@@ -167,6 +167,9 @@ final class Owner {
             let isRead = world.log[Int(flight.entry.offset)] != nil && world.random.chance(50)
             ask(.fire(flight, isRead: isRead), silently: world.mutation == .tombstoneFirst)
             if world.mutation == .tombstoneFirst { core.fired(flight.delivery) }
+            if world.mutation == .cancelEndsEarly, flight.entry.mark == .cancel {
+                ask(.retire([.cancel(flight.delivery)]), silently: true)
+            }
         case .retireFlight(let id, let keys):
             ask(.retireFlight(id, keys), silently: world.mutation == .flightTombstonesEarly)
             if world.mutation == .flightTombstonesEarly { core.retiredFlight(id) }

@@ -32,6 +32,8 @@ enum Mutation: CaseIterable {
     case guardIgnored
     /// A renewed lease brings nearer what is due later.
     case renewalLowers
+    /// A cancellation ends as soon as its delivery is closed.
+    case cancelEndsEarly
     /// An owner does not ask whether it still is a member.
     case confirmIgnored
     /// A record that is gone counts as fired.
@@ -43,6 +45,8 @@ struct Fired {
     var id: DeliveryID
     var generation: UInt32
     var isCancel: Bool
+    /// Until when its cancellation stands at least.
+    var standsUntil: Int64?
 }
 
 /// What happens in one world besides the protocol's own steps.
@@ -111,7 +115,8 @@ struct World {
     var cancels: [DeliveryID: Int64] = [:]
     /// Records that were written while a cancellation stood, and until when they must not be fired but as cancelled.
     var cancelledUntil: [Int64: Int64] = [:]
-    var closedAsCancelled: [DeliveryID: UInt32] = [:]
+    /// Where the log ended when a delivery was closed as cancelled, and until when nothing newer of it is to be fired.
+    var closedAsCancelled: [DeliveryID: (end: Int64, until: Int64)] = [:]
     var cancelledCount = 0
     var history: [DeliveryID: [String]] = [:]
 
@@ -181,7 +186,9 @@ struct World {
     mutating func fire(_ flight: IndexOwner.Flight) throws {
         let (id, entry) = (flight.delivery, flight.entry)
         let isCancel = entry.mark == .cancel
-        deliveries.append(Fired(id: id, generation: entry.generation, isCancel: isCancel))
+        deliveries.append(
+            Fired(
+                id: id, generation: entry.generation, isCancel: isCancel, standsUntil: isCancel ? cancels[id] : nil))
         trace(id, "fires \(entry)")
         fires[Int(entry.offset)] += 1
         if fires[Int(entry.offset)] > 1 {
@@ -191,11 +198,11 @@ struct World {
         if entry.mark == .none, case .waiting(let due) = log[Int(entry.offset)]?.content, now < due {
             throw Broken("fired before it is due", of: id)
         }
-        guard !isCancel, !several.contains(id) else { return }
+        guard !isCancel else { return }
         if let until = cancelledUntil[entry.offset], now < until {
             throw Broken("cancelled, and fired as if it were not", of: id)
         }
-        if let generation = closedAsCancelled[id], entry.generation > generation {
+        if let closed = closedAsCancelled[id], entry.offset >= closed.end, now < closed.until {
             throw Broken("closed as cancelled, and fired afterwards", of: id)
         }
     }
@@ -224,7 +231,7 @@ struct World {
         let fired = running[place]
         if fired.isCancel {
             ended.insert(fired.id)
-            closedAsCancelled[fired.id] = fired.generation
+            if let until = fired.standsUntil { closedAsCancelled[fired.id] = (Int64(log.count), until) }
             cancelledCount += 1
         } else if fired.generation >= Self.lastGeneration || random.chance(25) {
             ended.insert(fired.id)

@@ -1,5 +1,6 @@
 internal import CKafka
 public import EventLoops
+internal import Glibc
 
 /// What a group member is told, on its control loop.
 public enum ConsumerEvent {
@@ -33,6 +34,15 @@ public final class Consumer {
     private var commitsStarted: UInt = 0
     private var closing: [() -> Void] = []
     private var isClosed = false
+    /// Where partitions are to be read from once the assignment is repeated.
+    private var wanted: [TopicPartition: Int64] = [:]
+    /// When an assignment last replaced another one.
+    private var replaced: ContinuousClock.Instant?
+
+    /// Replacing an assignment stops its partitions, and librdkafka aborts the process (an assertion in
+    /// `rd_kafka_assignment_partition_stopped`, seen with 2.0.2) where that happens again before they have stopped: usually a
+    /// matter of microseconds, of which it tells nothing.
+    private static let settling = Duration.milliseconds(100)
 
     /// librdkafka gives a member up whose queue nobody polls for `max.poll.interval.ms`. An idle queue causes no events, so it
     /// is polled this often: a control loop that hangs stops doing so and loses its partitions, as it should.
@@ -86,6 +96,7 @@ public final class Consumer {
             rd_kafka_queue_forward(queue, nil)
             made.append(PartitionQueue(name, queue: queue, handle: handle, offset: position.offset))
         }
+        settle()
         try assign(list: positions)
         queues = made
         return made
@@ -99,6 +110,7 @@ public final class Consumer {
     /// Answers `.revoke`. The queues must have been stopped.
     public func unassign() throws(KafkaError) {
         queues = []
+        settle()
         if let error = KafkaError(ifError: rd_kafka_assign(handle.pointer, nil), "unassign") { throw error }
     }
 
@@ -106,21 +118,52 @@ public final class Consumer {
     /// only a confirmed commit proves that the assignment holds.
     public var isAssignmentLost: Bool { rd_kafka_assignment_lost(handle.pointer) != 0 }
 
-    /// Where a partition reported `.offsetOutOfRange`: reads it from `offset` on.
+    /// Where a partition reported `.offsetOutOfRange`, or is to be read again: reads it from `offset` on, in a moment; until then it
+    /// delivers nothing.
     ///
     /// librdkafka cannot seek a partition that it stopped for this reason, so the whole assignment is repeated, the others
-    /// at their present positions; what their queues prefetched is fetched again, and pauses end.
+    /// at their present positions; what their queues prefetched is fetched again, and pauses end. Several at a time are one
+    /// repetition.
     public func reposition(_ partition: TopicPartition, to offset: Int64) throws(KafkaError) {
         guard let queue = queues.first(where: { $0.partition == partition }) else {
             throw KafkaError(.wrongState, "\(partition) is not assigned")
         }
-        queue.reposition(to: offset)
-        try assign(list: queues.map { PartitionPosition($0.partition, offset: $0.nextOffset) })
+        queue.reposition(to: .max)
+        wanted[partition] = offset
+        if wanted.count == 1 { repeatAssignment(in: max(.milliseconds(5), unsettled)) }
+    }
+
+    private func repeatAssignment(in delay: Duration) {
+        loop.after(milliseconds: UInt64(delay / .milliseconds(1)) + 1) { [weak self] in
+            guard let self, !wanted.isEmpty, !isClosed else { return }
+            do throws(KafkaError) {
+                try assign(
+                    list: queues.map { queue in
+                        PartitionPosition(queue.partition, offset: wanted[queue.partition] ?? queue.nextOffset)
+                    })
+                for queue in queues { wanted[queue.partition].map { queue.reposition(to: $0) } }
+                wanted = [:]
+                replaced = .now
+            } catch {
+                handler(.failed(error))
+                repeatAssignment(in: .milliseconds(500))
+            }
+        }
+    }
+
+    /// How long the partitions of an assignment that was replaced may take to stop.
+    private var unsettled: Duration { replaced.map { max(.zero, Self.settling - (.now - $0)) } ?? .zero }
+
+    /// Before the assignment ends: what was to be repeated is not, and what was just repeated is waited for, blocking.
+    private func settle() {
+        wanted = [:]
+        usleep(UInt32(unsettled / .microseconds(1)))
+        replaced = nil
     }
 
     /// The offset of the record that an assigned partition reads next; nil where it is not assigned.
     public func position(of partition: TopicPartition) -> Int64? {
-        queues.first { $0.partition == partition }?.nextOffset
+        wanted[partition] ?? queues.first { $0.partition == partition }?.nextOffset
     }
 
     // MARK: Offsets

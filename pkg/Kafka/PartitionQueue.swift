@@ -104,6 +104,6 @@ public final class PartitionQueue: @unchecked Sendable {
         handler = { _ in }
     }
 
-    /// From the control loop, while the partition is not being fetched.
+    /// From the control loop. Where this is another one than the queue's, only while the partition is not being fetched.
     func reposition(to offset: Int64) { floor.store(offset, ordering: .relaxed) }
 }

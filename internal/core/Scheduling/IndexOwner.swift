@@ -53,18 +53,22 @@ public struct IndexOwner: Sendable {
         public var entry: IndexEntry
         fileprivate(set) var isGone = false
 
-        /// What is to be tombstoned once it has been fired; the delivery's own key first, so that a cancellation never ends before
-        /// what it cancels.
+        /// What is to be tombstoned once it has been fired. A cancellation stays: what was fired twice may fail twice, and so come
+        /// back once more when it is closed already; its end as a hold retires it.
         public var keys: [RetryKey] {
             let own = RetryKey.delivery(delivery, generation: entry.generation)
             switch entry.mark {
-            case .none where isGone: return []
-            case .now where isGone: return [.retryNow(delivery, generation: entry.generation)]
-            case .none: return [own]
-            case .now: return [own, .retryNow(delivery, generation: entry.generation)]
-            case .cancel: return [own, .cancel(delivery)]
+            case .none, .cancel: return isGone ? [] : [own]
+            case .now: return (isGone ? [] : [own]) + [.retryNow(delivery, generation: entry.generation)]
             case .hold: return [.cancel(delivery)]
             }
+        }
+
+        /// What is removed: of what is to be cancelled, that makes a hold.
+        fileprivate var removed: IndexEntry {
+            var entry = entry
+            if entry.mark == .cancel { entry.mark = .none }
+            return entry
         }
     }
 
@@ -131,6 +135,8 @@ public struct IndexOwner: Sendable {
         switch phase {
         case .failed(let until): return until
         case .running:
+            // An answer comes first.
+            guard script == nil, indexing == .idle else { return nil }
             let due = isCaughtUp && !isDraining ? nextDue ?? .max : .max
             return min(due, nextCheck, nextRenewal)
         default: return nil
@@ -216,7 +222,7 @@ public struct IndexOwner: Sendable {
             let done = states.filter { $0.value == .remove }.keys
             if !done.isEmpty {
                 return .remove(
-                    Dictionary(uniqueKeysWithValues: done.compactMap { id in flights[id].map { (id, $0.entry) } }),
+                    Dictionary(uniqueKeysWithValues: done.compactMap { id in flights[id].map { (id, $0.removed) } }),
                     holdUntilMs: now + limits.holdMs)
             }
             if !isDraining, room > 0, let due = nextDue, due <= now {
@@ -334,7 +340,10 @@ public struct IndexOwner: Sendable {
         switch script.work {
         case .index(let changes): indexed(changes)
         case .claim(_, let until, let limit): claimed(reply, limit: limit, until: until)
-        case .remove(let entries, _): for id in entries.keys { drop(id) }
+        case .remove(let entries, let holdUntil):
+            for id in entries.keys { drop(id) }
+            // Some may have become holds.
+            nextDue = min(nextDue ?? .max, holdUntil)
         case .renew, .check: break
         }
     }
@@ -361,8 +370,6 @@ public struct IndexOwner: Sendable {
     public mutating func gone(_ id: DeliveryID) {
         guard states[id] == .firing, var flight = flights[id] else { return }
         flight.isGone = true
-        // The removal makes a hold of what is to be cancelled.
-        if flight.entry.mark == .cancel { flight.entry.mark = .none }
         flights[id] = flight
         if flight.keys.isEmpty {
             states[id] = .remove

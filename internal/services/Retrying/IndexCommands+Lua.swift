@@ -63,10 +63,10 @@ extension IndexCommands {
             return {first[2] or '', found}
             """)
 
-    /// The new score, and deliveries.
+    /// The new score, and deliveries; what is due later already stays as it is.
     static let renew = RedisScript(
         guardHeader + """
-            for i = 4, #ARGV do redis.call('ZADD', KEYS[2], 'XX', ARGV[3], ARGV[i]) end
+            for i = 4, #ARGV do redis.call('ZADD', KEYS[2], 'XX', 'GT', ARGV[3], ARGV[i]) end
             return 1
             """)
 
@@ -77,10 +77,11 @@ extension IndexCommands {
             for i = 4, #ARGV, 2 do
                 local entry = redis.call('HGET', KEYS[1], ARGV[i])
                 if entry and string.sub(entry, 1, 12) == string.sub(ARGV[i + 1], 1, 12) then
-                    if string.byte(entry, 13) == string.byte(ARGV[i + 1], 13) then
+                    local mark = string.byte(entry, 13)
+                    if mark == string.byte(ARGV[i + 1], 13) or mark < 2 then
                         redis.call('HDEL', KEYS[1], ARGV[i])
                         redis.call('ZREM', KEYS[2], ARGV[i])
-                    elseif string.byte(entry, 13) == 2 then
+                    elseif mark == 2 then
                         redis.call('HSET', KEYS[1], ARGV[i], string.sub(entry, 1, 12) .. string.char(3))
                         redis.call('ZADD', KEYS[2], ARGV[3], ARGV[i])
                     end

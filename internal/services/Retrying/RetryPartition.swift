@@ -336,7 +336,7 @@ final class RetryPartition {
     /// A record is no more: retired meanwhile, or, below the log's start, lost.
     private func gone(_ offset: Int64, logStart: Int64) {
         guard let flight = awaited.removeValue(forKey: offset) else { return }
-        guard offset < logStart else { return answered { $0.fired(flight.delivery) } }
+        guard offset < logStart else { return answered { $0.gone(flight.delivery) } }
         manager.metrics.lost.increment()
         manager.log.error(
             "a delivery's record is gone from retries",

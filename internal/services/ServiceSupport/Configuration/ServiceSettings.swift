@@ -214,7 +214,7 @@ public struct RetrySettings: Sendable {
             "jitter", .number(0...1), default: 0.2,
             "Each delay is multiplied by a number from 1 - jitter to 1 + jitter, drawn anew each time.")
         maxAge = settings.value(
-            "max_age", .duration(.seconds(60) ... .days(365)), default: .days(3),
+            "max_age", .duration(.seconds(1) ... .days(365)), default: .days(3),
             "How long a delivery is tried or waits altogether, before it is given up.")
         if schedule.count > 50 { settings.refuse("schedule", because: "must not have more than 50 delays") }
         if maxDelay < initialDelay { settings.refuse("max_delay", because: "must not be below retry.initial_delay") }
