@@ -1,7 +1,7 @@
 public import Glibc
 internal import Synchronization
 
-/// A real Redis on a free port of 127.0.0.1 which keeps nothing on disk. One is shared by all suites of a process; tests that stop,
+/// A real Redis on a free port of 127.0.0.1 which keeps nothing on disk unless told so (`SAVE`). One is shared by all suites of a process; tests that stop,
 /// flush or freeze it make their own.
 public final class RedisServer: Sendable {
     public let host = "127.0.0.1"
@@ -39,7 +39,7 @@ public final class RedisServer: Sendable {
         try await start()
     }
 
-    /// Starts it (again), empty, and waits until it answers.
+    /// Starts it (again), with what it last saved, and waits until it answers.
     public func start() async throws {
         let started = try ServerProcess("redis-server", settings, log: directory + "/log")
         process.withLock { $0 = started }
