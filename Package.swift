@@ -244,6 +244,12 @@ let suites: [Target] = [
             "EventLoops", "Flags", "Kafka", "Records", "WireFormat", "martlet", "TestSupport",
         ]),
     tests(
+        "GuideTests",
+        [
+            "StandardWebhooks", "Cryptography", "JSONScanning", "api-gateway", "webhook-registry", "event-ingestion",
+            "webhook-dispatcher", "retry-manager", "observability", "martlet", "TestSupport",
+        ]),
+    tests(
         "BlackBoxTests",
         [
             "ServiceSupport", "Tokens", "HTTPSending", "StandardWebhooks", "Kafka", "JSONScanning", "Logs",

@@ -5,10 +5,8 @@ import Testing
 
 /// The command `martlet`.
 enum Martlet {
-    static let program = Executables.path("martlet")
-
-    /// An environment in which `up` takes librdkafka's in-memory broker.
-    static let withoutKafka = ["KAFKA_HOME": ""]
+    static let program = RunningSystem.program
+    static let withoutKafka = RunningSystem.withoutKafka
 
     struct Result {
         var status: Int32

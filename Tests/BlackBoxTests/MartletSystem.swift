@@ -1,4 +1,3 @@
-import Glibc
 import JSONScanning
 import Kafka
 import Logs
@@ -7,8 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// All of Martlet, as `martlet up --ports auto --state DIR` starts it: with ports and data of its own. It stays in the foreground of
-/// a supervisor that ends with the test process, however that ends.
+/// All of Martlet, and its API.
 final class MartletSystem: Sendable {
     static let programs = [
         "webhook-registry", "observability", "event-ingestion", "retry-manager", "webhook-dispatcher", "api-gateway",
@@ -20,8 +18,7 @@ final class MartletSystem: Sendable {
     let brokers: String
     /// As `admin`, of tenant `default`.
     let api: API
-    private let supervisor: ServerProcess
-    private let directory: String
+    private let system: RunningSystem
 
     private static let running = Mutex<[KafkaBroker.Kind: Shared<MartletSystem>]>([:])
 
@@ -45,21 +42,8 @@ final class MartletSystem: Sendable {
     }
 
     private init(_ kind: KafkaBroker.Kind) async throws {
-        directory = try temporaryDirectory("blackbox")
-        let log = directory + "/up.log"
-        supervisor = try ServerProcess(
-            Martlet.program, ["up", "--ports", "auto", "--state", directory + "/state", "--json"], log: log,
-            deathSignal: "TERM", environment: kind == .inMemory ? Martlet.withoutKafka : [:])
-        let process = supervisor
-        func summary() -> JSONValue? {
-            let line = contents(of: log).split(separator: "\n").last { $0.hasPrefix("{") }
-            return line.flatMap { try? JSONValue(parsing: Array($0.utf8)) }
-        }
-        _ = await eventually(within: .seconds(120)) { summary() != nil || !process.isRunning }
-        guard let summary = summary() else {
-            await process.end()
-            throw ChildProcess.Failure(description: "martlet up: \(contents(of: log))")
-        }
+        system = try await RunningSystem(kind, purpose: "blackbox")
+        let summary = try JSONValue(parsing: Array(system.summary.utf8))
         brokers = try #require(summary["kafka"]?.text)
         configuration = try Martlet.configuration(summary)
         api = try await API.loggedIn(configuration)
@@ -91,11 +75,7 @@ final class MartletSystem: Sendable {
         return count.load(ordering: .relaxed)
     }
 
-    private func stop() async throws {
-        await supervisor.end()
-        try await Martlet.reset(directory + "/state")
-        removeDirectory(directory)
-    }
+    private func stop() async throws { try await system.stop() }
 }
 
 /// Stops the systems that a suite's tests have shared, once the last one has ended.

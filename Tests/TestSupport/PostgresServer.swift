@@ -116,7 +116,8 @@ func children(of pid: Int32) -> [Int32] {
     contents(of: "/proc/\(pid)/task/\(pid)/children").split(separator: " ").compactMap { Int32($0) }
 }
 
-func write(_ text: String, to path: String) throws {
+/// Makes a file of this text, or replaces it.
+public func write(_ text: String, to path: String) throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     guard descriptor >= 0 else { throw SystemError(call: "open \(path)", code: errno) }
     defer { close(descriptor) }

@@ -107,6 +107,11 @@ public enum Tool {
         public let description: String
     }
 
+    /// Whether there is such a program.
+    public static func isThere(_ name: String) async -> Bool {
+        (try? await ChildProcess("which", [name]).exit()) == 0
+    }
+
     /// Runs `executable` and waits; throws with its output where it does not exit with 0. `user` only counts where the tests run as
     /// root.
     public static func run(
