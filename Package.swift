@@ -123,7 +123,7 @@ let services: [Target] = [
         [
             "ServiceSupport", "Records", "Validation", "GRPC", "Postgres", "HTTPServing", "HTTPSending", "Tokens",
             "Cryptography", "WireFormat", "JSONScanning", "Logs", "Metrics", "LifeCycle", "Ingestion", "Settings",
-            "CLinux",
+            "Kafka", "CLinux",
         ]),
     service(
         "Observing",
@@ -227,7 +227,8 @@ let suites: [Target] = [
     tests(
         "GatewayTests",
         [
-            "Gateway", "Registry", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "GRPC", "Cryptography",
+            "Gateway", "Registry", "Observing", "ServiceSupport", "Kafka", "Postgres", "Tokens", "Records", "GRPC",
+            "Cryptography",
             "HTTPServing", "HTTPSending", "JSONScanning", "WireFormat", "Logs", "LifeCycle", "CLinux", "TestSupport",
             "api-gateway",
         ]),

@@ -5,6 +5,7 @@ import JSONScanning
 import Kafka
 import LifeCycle
 import Logs
+import Observing
 import Postgres
 import Registry
 import ServiceSupport
@@ -63,8 +64,13 @@ final class GatewayFixture: Sendable {
     private let client: HTTPClient
     private let groups: [(group: ServiceGroup, task: Task<Void, any Error>)]
 
-    /// - Parameter change: of the environment.
-    init(_ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true) async throws {
+    /// - Parameters:
+    ///   - change: of the environment.
+    ///   - observes: Whether there is a real observability instead of the stand-in.
+    init(
+        _ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true,
+        observes: Bool = false
+    ) async throws {
         if let server { self.server = server } else { self.server = try await .shared() }
         kafka = try await .shared()
         prefix = KafkaBroker.uniqueName("gateway") + "."
@@ -78,8 +84,9 @@ final class GatewayFixture: Sendable {
         postgres.password = self.server.password
         postgres.database = try await self.server.makeDatabase()
         pool = try PostgresPool(postgres)
-        for schema in ["gateway", "registry"] { try await SchemaMigrations.of(schema).migrate(pool) }
+        for schema in ["gateway", "observability", "registry"] { try await SchemaMigrations.of(schema).migrate(pool) }
         for topic in Topics(prefix: prefix).all { try kafka.mock?.createTopic(topic, partitions: 2) }
+        let observability = observes ? freePort() : history.port
         environment = [
             "MARTLET_PROFILE": "development", "MARTLET_LOG_LEVEL": "error", "MARTLET_INTERNAL_TOKEN": Self.token,
             "MARTLET_AUTH_SECRET": Self.secret,
@@ -91,13 +98,18 @@ final class GatewayFixture: Sendable {
             "MARTLET_REGISTRY_LISTEN": "127.0.0.1:\(freePort())",
             "MARTLET_REGISTRY_LISTEN_GRPC": "127.0.0.1:\(registryPort)",
             "MARTLET_GATEWAY_LISTEN": "127.0.0.1:\(port)", "MARTLET_GATEWAY_REGISTRY": "127.0.0.1:\(registryPort)",
-            "MARTLET_GATEWAY_OBSERVABILITY": "127.0.0.1:\(history.port)",
+            "MARTLET_GATEWAY_OBSERVABILITY": "127.0.0.1:\(observability)",
+            "MARTLET_OBSERVABILITY_LISTEN": "127.0.0.1:\(observability)",
         ].merging(change) { $1 }
         configuration = try Configuration.load(environment: environment)
         let quiet = Self.context("test", configuration).logger
         var groups: [(group: ServiceGroup, task: Task<Void, any Error>)] = []
         if hasRegistry {
             groups.append(Self.start(try Registry.services(Self.context("registry", configuration)), quiet))
+        }
+        if observes {
+            groups.append(
+                Self.start(try ObservabilityService.services(Self.context("observability", configuration)), quiet))
         }
         groups.append(Self.start(try Gateway.services(Self.context("api-gateway", configuration)), quiet))
         self.groups = groups
@@ -156,13 +168,18 @@ final class GatewayFixture: Sendable {
                 expiresAt: now + lifetime, id: "t"))
     }
 
+    var topics: Topics { Topics(prefix: prefix) }
+
     /// What topic `events` holds.
-    func events() async throws -> [CopiedRecord] {
+    func events() async throws -> [CopiedRecord] { try await records(of: topics.events) }
+
+    /// What a topic holds, partition by partition.
+    func records(of topic: String) async throws -> [CopiedRecord] {
         let found = Mutex<[CopiedRecord]>([])
         let reader = try await AsyncLogReader.start(
             LogReaderConfiguration(kafka.configuration(properties: ["fetch.wait.max.ms": "10"])))
         for partition in 0..<Int32(2) {
-            _ = try await reader.read(TopicPartition(Topics(prefix: prefix).events, partition), from: 0) { record in
+            _ = try await reader.read(TopicPartition(topic, partition), from: 0) { record in
                 let copy = CopiedRecord(record)
                 found.withLock { $0.append(copy) }
             }
@@ -184,11 +201,11 @@ final class GatewayFixture: Sendable {
 
 /// Runs `body` with a gateway that has what it names.
 func withGateway(
-    _ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true,
+    _ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true, observes: Bool = false,
     needs components: [String] = ["postgres", "kafka", "observability"],
     _ body: (GatewayFixture) async throws -> Void
 ) async throws {
-    let gateway = try await GatewayFixture(change, server: server, hasRegistry: hasRegistry)
+    let gateway = try await GatewayFixture(change, server: server, hasRegistry: hasRegistry, observes: observes)
     guard await gateway.isReady(components + (hasRegistry ? ["registry"] : [])) else {
         let state = await gateway.send(.get, "/ready").text
         try? await gateway.stop()

@@ -12,7 +12,10 @@ public import ServiceSupport
 ///  /api/v1/webhooks ──gRPC────► webhook-registry
 ///  POST /api/v1/events ───────► Kafka, as event-ingestion does
 ///  /api/v1/events, /deliveries,
-///     /webhooks/{id}/… ──HTTP─► observability
+///     /webhooks/{id}/…,
+///     /dead-letters ───HTTP───► observability
+///  retry, cancel, resend,
+///     test, requeue ──────────► Kafka, by what observability tells
 /// ```
 ///
 /// Each of these may be away: only the routes that need it answer 503 then.
@@ -24,6 +27,9 @@ public enum Gateway {
         let access = Access(tokens: tokens, logger: context.logger)
         let registry = try RegistryCalls(configuration)
         let history = try HistoryCalls(configuration)
+        let kafka = SteeringKafka(context)
+        let steering = Steering(
+            configuration, kafka: kafka, history: history, registry: registry, logger: context.logger)
         let hasher = PasswordHasher()
         let pool = try GatewayDatabase.pool(context)
         let users = UserStore(pool: pool, hasher: hasher)
@@ -36,6 +42,7 @@ public enum Gateway {
             Login(context, users: users, hasher: hasher, authority: tokens.authority).routes
             + WebhookRoutes(registry: registry, access: access).routes
             + HistoryRoutes(history: history, registry: registry, access: access).routes
+            + steering.routes(access)
         let events = try eventRoutes(context, at: "/api/v1/events", isOpen: false, isRequired: false)
         let server = ServiceServer(
             context, listen: configuration.gateway.listen, routes: routes,
@@ -45,7 +52,7 @@ public enum Gateway {
             await registry.close()
         }
         return [
-            TopicsService(context), GatewayDatabase(context, pool: pool, users: users), registryLife, server,
+            TopicsService(context), GatewayDatabase(context, pool: pool, users: users), registryLife, kafka, server,
         ]
     }
 }

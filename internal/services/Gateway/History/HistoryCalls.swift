@@ -1,5 +1,6 @@
 internal import HTTPSending
 internal import HTTPServing
+internal import JSONScanning
 internal import ServiceSupport
 internal import Settings
 
@@ -25,6 +26,37 @@ struct HistoryCalls: Sendable {
     func ask(
         _ segments: [String], tenant: String, query: [String: String] = [:], requestID: String
     ) async throws -> HTTPResponse {
+        let result = try await send(.get, segments, tenant: tenant, query: query, requestID: requestID)
+        switch result.status {
+        case 200, 404, 422: return Self.response(result)
+        default: throw HistoryRefusal(status: result.status)
+        }
+    }
+
+    /// What it answers with 200. Throws `HTTPProblem` where there is no such thing, or it is not in a state for this.
+    func call(
+        _ method: HTTPSendMethod, _ segments: [String], tenant: String, query: [String: String] = [:],
+        body: JSONWriter? = nil, requestID: String
+    ) async throws -> JSONValue {
+        let result = try await send(method, segments, tenant: tenant, query: query, body: body, requestID: requestID)
+        let answer = try? JSONValue(parsing: result.body)
+        switch result.status {
+        case 200:
+            guard let answer else { throw HistoryRefusal(status: 200) }
+            return answer
+        case 404, 409:
+            guard let code = answer?["code"]?.text, let detail = answer?["detail"]?.text else {
+                throw HistoryRefusal(status: result.status)
+            }
+            throw HTTPProblem(status: result.status, code: code, detail: detail)
+        default: throw HistoryRefusal(status: result.status)
+        }
+    }
+
+    private func send(
+        _ method: HTTPSendMethod, _ segments: [String], tenant: String, query: [String: String],
+        body: JSONWriter? = nil, requestID: String
+    ) async throws -> HTTPSendResult {
         let pairs = [("tenant", tenant)] + query.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         let url =
             base + "/internal/v1/" + segments.map(percentEncoded).joined(separator: "/") + "?"
@@ -32,15 +64,14 @@ struct HistoryCalls: Sendable {
         var headers = HeaderLines()
         headers.append("authorization", authorization)
         headers.append("x-request-id", requestID)
+        if body != nil { headers.append("content-type", "application/json") }
         let result = await client.send(
-            .get, to: try Endpoint(url), headers: headers, timeoutMilliseconds: Self.timeoutMs,
-            connectTimeoutMilliseconds: 2_000)
-        switch result.status {
-        case _ where result.failure != nil, 502...504:
+            method, to: try Endpoint(url), headers: headers, body: body?.bytes ?? [],
+            timeoutMilliseconds: Self.timeoutMs, connectTimeoutMilliseconds: 2_000)
+        if result.failure != nil || (502...504).contains(result.status) {
             throw HTTPProblem.unavailable("History cannot be asked at the moment; try again.", retryAfter: 2)
-        case 200, 404, 422: return Self.response(result)
-        default: throw HistoryRefusal(status: result.status)
         }
+        return result
     }
 
     private static func response(_ result: HTTPSendResult) -> HTTPResponse {

@@ -6,4 +6,6 @@ public enum Scope: String, CaseIterable, Sendable {
     case writeEvents = "events:write"
     /// Events' states, deliveries, attempts, statistics.
     case readDeliveries = "deliveries:read"
+    /// Retrying, cancelling and resending deliveries, tests, requeuing and discarding dead letters.
+    case writeDeliveries = "deliveries:write"
 }
