@@ -1,18 +1,18 @@
-import EventLoops
+internal import EventLoops
 import Glibc
 import Synchronization
 
 /// A server that does exactly what a test says, byte for byte: one thread per connection, blocking sockets.
-final class RawServer: Sendable {
-    let port: UInt16
+public final class RawServer: Sendable {
+    public let port: UInt16
     private let listener: Int32
     private let accepted = Atomic<Int>(0)
 
     /// How many connections have come.
-    var connections: Int { accepted.load(ordering: .acquiring) }
+    public var connections: Int { accepted.load(ordering: .acquiring) }
 
     /// `serve` is called for each connection, with its number from 0, and the connection is closed when it returns.
-    init(backlog: Int32 = 512, _ serve: @escaping @Sendable (RawConnection, Int) -> Void) {
+    public init(backlog: Int32 = 512, _ serve: @escaping @Sendable (RawConnection, Int) -> Void) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -42,13 +42,13 @@ final class RawServer: Sendable {
     }
 
     /// The thread closes the descriptor: closed here, its number might be another listener's by the time `accept` is called.
-    func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+    public func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
-    func url(_ path: String = "/", host: String = "127.0.0.1") -> String { "http://\(host):\(port)\(path)" }
+    public func url(_ path: String = "/", host: String = "127.0.0.1") -> String { "http://\(host):\(port)\(path)" }
 }
 
 /// The server's end of a connection. Used by its thread alone.
-struct RawConnection {
+public struct RawConnection {
     private let descriptor: Int32
 
     init(_ descriptor: Int32) {
@@ -57,7 +57,7 @@ struct RawConnection {
     }
 
     /// The next request's head and body; nil when the peer has closed.
-    func request() -> (head: String, body: [UInt8])? {
+    public func request() -> (head: String, body: [UInt8])? {
         var bytes: [UInt8] = []
         while true {
             if let end = headEnd(bytes) {
@@ -87,7 +87,7 @@ struct RawConnection {
     }
 
     /// Some bytes; nil at the end.
-    func read() -> [UInt8]? {
+    public func read() -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
         let count = recv(descriptor, &buffer, buffer.count, 0)
         return count > 0 ? Array(buffer[..<count]) : nil
@@ -95,10 +95,10 @@ struct RawConnection {
 
     /// False once the peer has closed.
     @discardableResult
-    func write(_ text: String) -> Bool { write(Array(text.utf8)) }
+    public func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 
     @discardableResult
-    func write(_ bytes: [UInt8]) -> Bool {
+    public func write(_ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -110,17 +110,17 @@ struct RawConnection {
         return true
     }
 
-    func answer(_ status: String = "200 OK", headers: String = "", body: String = "ok") {
+    public func answer(_ status: String = "200 OK", headers: String = "", body: String = "ok") {
         write("HTTP/1.1 \(status)\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
     }
 
     /// Answers every request until the peer closes.
-    func serve() {
+    public func serve() {
         while request() != nil { answer() }
     }
 
     /// Returns when the peer has closed.
-    func awaitClose() {
+    public func awaitClose() {
         while read() != nil {}
     }
 }
