@@ -127,7 +127,11 @@ import Testing
         #expect(try await bench.post().failure == .protocolViolation)
     }
 
-    @Test(arguments: ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"])
+    @Test(arguments: [
+        "", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Type: text/pl",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nServer: x\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+    ])
     func aConnectionThatEndsEarlySaysSo(response: String) async throws {
         let bench = try Bench { connection, _ in
             _ = connection.request()

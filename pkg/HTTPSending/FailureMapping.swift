@@ -4,7 +4,8 @@ internal import Glibc
 extension Transfer {
     /// What libcurl's code means for a request that had come this far; nil for a complete response.
     func failure(_ code: CURLcode) -> HTTPSendFailure? {
-        if code == CURLE_OK { return nil }
+        // A connection that ends within the head is an end like another to libcurl.
+        if code == CURLE_OK { return progress.endedHead ? nil : .closed }
         if progress.exceededLimit { return .tooLarge }
         switch code {
         case CURLE_COULDNT_RESOLVE_HOST: return Self.hasDescriptors ? .resolve : .noDescriptors

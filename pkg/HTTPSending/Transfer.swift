@@ -20,6 +20,8 @@ final class Transfer {
         var noDescriptors = false
         var connected = false
         var exceededLimit = false
+        /// The empty line behind the final status and its headers has come.
+        var endedHead = false
         var headerBytes = 0
         var bodyBytes = 0
         var headers: [HTTPSendHeader] = []
@@ -123,6 +125,7 @@ final class Transfer {
     private func message(_ code: CURLcode) -> String {
         if progress.denied { return "the address policy forbids this address" }
         if progress.exceededLimit { return "the response exceeds the limit on its size" }
+        if code == CURLE_OK { return "the connection ended within the response's head" }
         let text = errorText.pointee == 0 ? String(cString: curl_easy_strerror(code)) : String(cString: errorText)
         let systemError = ccurl_info_long(easy, CURLINFO_OS_ERRNO)
         return systemError == 0 ? text : "\(text): \(String(cString: strerror(Int32(truncatingIfNeeded: systemError))))"
@@ -172,6 +175,9 @@ final class Transfer {
         if line.starts(with: "HTTP/".utf8) {
             // What an informational response carried is not the final one's.
             progress.headers.removeAll()
+            progress.endedHead = false
+        } else if line.first == UInt8(ascii: "\r") || line.first == UInt8(ascii: "\n") {
+            progress.endedHead = ccurl_info_long(easy, CURLINFO_RESPONSE_CODE) >= 200
         } else if progress.headers.count < configuration.maximumKeptHeaders,
             let header = KeptHeaderLine(line, configuration.keptHeaders)
         {
