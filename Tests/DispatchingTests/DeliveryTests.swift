@@ -53,46 +53,6 @@ import Testing
         await receiver.stop()
     }
 
-    @Test(arguments: KafkaBroker.available) func whatFailsWaitsInRetriesAndWhatCannotHelpIsDead(kind: KafkaBroker.Kind)
-        async throws
-    {
-        let receiver = try await Receiver(paths: ["/busy", "/gone"]) { $0 == "/gone" ? 410 : 503 }
-        try await withHarness(kind) { harness in
-            try await harness.putWebhook("wh_1", url: receiver.url("/busy"), types: ["*"])
-            try await harness.putWebhook("wh_2", url: receiver.url("/gone"), types: ["*"])
-            try await harness.putWebhook("wh_3", url: "http://127.0.0.1:1/refused", types: ["*"])
-            try await harness.startDispatcher()
-            try await harness.putEvents(3)
-            #expect(await eventually(within: .seconds(20)) { (try? await harness.outcomes().count) == 9 })
-            let outcomes = try await harness.outcomes()
-            #expect(
-                outcomes.filter { $0.webhookID == "wh_1" }.allSatisfy {
-                    $0.kind == .failed && $0.reason == "status_503" && $0.status == 503
-                })
-            #expect(
-                outcomes.filter { $0.webhookID == "wh_2" }.allSatisfy { $0.kind == .dead && $0.reason == "status_410" })
-            #expect(
-                outcomes.filter { $0.webhookID == "wh_3" }.allSatisfy { $0.kind == .failed && $0.reason == "connect" })
-            #expect(outcomes.allSatisfy { $0.attempt == 1 && $0.fanOut == 3 && $0.recordOffset >= 0 })
-            let retries = try await harness.records(harness.topics.retries)
-            #expect(retries.count == 6)
-            let record = try #require(retries.first { $0.header("martlet-webhook") == Array("wh_1".utf8) })
-            let outcome = try #require(
-                outcomes.first {
-                    $0.delivery?.description.utf8.elementsEqual(record.header("martlet-delivery") ?? []) == true
-                })
-            #expect(record.key == Array("\(outcome.delivery!)#1".utf8))
-            #expect(record.topicPartition.partition == outcome.sourcePartition)
-            #expect(record.value?.starts(with: Array("{\"n\":".utf8)) == true)
-            #expect(record.header("ce_type") == Array("order.created".utf8))
-            // The endpoint asked for seven seconds; the first delay would be about five.
-            #expect(outcome.dueAtMs - outcome.startedAtMs >= 7_000)
-            #expect(try await harness.records(harness.topics.deadLetters).count == 3)
-            #expect(try await harness.records(harness.topics.signals).contains { $0.key == Array("wh_2".utf8) })
-        }
-        await receiver.stop()
-    }
-
     @Test func recordsThatNobodyCanReadBecomeDeadLettersAndTheRestGoesOn() async throws {
         let receiver = try await Receiver(paths: ["/hook"])
         try await withHarness(.inMemory) { harness in

@@ -119,6 +119,12 @@ public struct RawConnection {
         while request() != nil { answer() }
     }
 
+    /// Lets the close that follows reset the connection instead of ending it.
+    public func resetOnClose() {
+        var now = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Returns when the peer has closed.
     public func awaitClose() {
         while read() != nil {}

@@ -219,10 +219,11 @@ extension Outcome.Kind {
 }
 
 extension RequestEnd {
-    /// A complete status line is an answer, whatever became of the body behind it.
+    /// A status is an answer, even where more follows it than is read; where the connection ends before the answer does, it is none.
     init(_ result: HTTPSendResult) {
+        let answer = RequestEnd.answered(status: result.status, retryAfter: result.header("retry-after"))
         guard let failure = result.failure else {
-            self = .answered(status: result.status, retryAfter: result.header("retry-after"))
+            self = answer
             return
         }
         switch failure {
@@ -231,9 +232,7 @@ extension RequestEnd {
         case .tls: self = .failed(.tls)
         case .timeout: self = .failed(.timeout)
         case .aborted: self = .failed(.interrupted)
-        case .tooLarge:
-            let isAnswered = (200...299).contains(result.status)
-            self = isAnswered ? .answered(status: result.status, retryAfter: nil) : .failed(.answerTooLarge)
+        case .tooLarge: self = result.status > 0 ? answer : .failed(.answerTooLarge)
         case .deniedAddress: self = .failed(.deniedAddress)
         case .noDescriptors: self = .failed(.noDescriptors)
         case .closed: self = .failed(.reset)
