@@ -30,12 +30,18 @@ import Testing
         let source = try await Self.source("internal", "pkg/HTTPServing")
         var codes = Set(source.matches(of: /code(?::| =) "([a-z_]+)"/).map { String($0.output.1) })
         codes.formUnion(source.matches(of: /\ = Code\("([a-z_]+)"\)/).map { String($0.output.1) })
+        codes.formUnion(source.matches(of: /conflict\("([a-z_]+)"/).map { String($0.output.1) })
         // Between services; no user meets them.
         codes.subtract(["exists", "not_claimed", "state_conflict"])
         try #require(codes.count > 20)
         let explained = try Self.firstColumn(of: "errors.md", below: "Of the API")
         #expect(codes.subtracting(explained).sorted() == [], "errors.md does not explain these")
         #expect(explained.subtracting(codes).sorted() == [], "nothing answers these")
+        for match in source.matches(of: /status: ([0-9]{3}),\s+code: "([a-z_]+)"/) where codes.contains(String(match.2))
+        {
+            let row = "\n| `\(match.2)` | \(match.1) |"
+            #expect(GuidePage("errors.md").text.contains(row), "\(match.2) is answered with \(match.1)")
+        }
     }
 
     @Test func everyReasonIsExplainedAndNoOther() async throws {
