@@ -65,11 +65,14 @@ struct API: Sendable {
     }
 
     /// Makes a webhook, and returns when the dispatcher knows it.
-    func createWebhook(url: String, types: [String], headers: String = "{}") async throws -> Webhook {
+    func createWebhook(url: String, types: [String], headers: String = "{}", scheduleMs: [Int]? = nil) async throws
+        -> Webhook
+    {
         let list = types.map { "\"\($0)\"" }.joined(separator: ",")
+        let retry = scheduleMs.map { #","retry":{"schedule_ms":\#($0)}"# } ?? ""
         let answer = try await call(
             .post, gateway + "/api/v1/webhooks",
-            json: #"{"url":"\#(url)","event_types":[\#(list)],"headers":\#(headers)}"#)
+            json: #"{"url":"\#(url)","event_types":[\#(list)],"headers":\#(headers)\#(retry)}"#)
         guard answer.status == 201, let id = answer["id"]?.text, let secret = answer["secret"]?.text else {
             throw ChildProcess.Failure(description: "creating a webhook: \(answer.status) \(answer.text)")
         }
@@ -111,5 +114,6 @@ extension JSONValue {
     var text: String? { if case .string(let text) = self { text } else { nil } }
     var elements: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
     var integer: Int? { if case .number(let text) = self { Int(text) } else { nil } }
+    var isNull: Bool { if case .null = self { true } else { false } }
     var boolean: Bool? { if case .boolean(let value) = self { value } else { nil } }
 }
