@@ -12,6 +12,7 @@ final class GuideShell {
     }
 
     private let directory: String
+    private let supervisor: String
     /// What the guide writes, and what it is here.
     private let replacements: [(String, String)]
     private var staying: [ChildProcess] = []
@@ -23,6 +24,10 @@ final class GuideShell {
             guard case .object(let members)? = value else { throw ChildProcess.Failure(description: system.summary) }
             return try #require(members[name], "no \(name) in \(system.summary)")
         }
+        guard case .number(let pid) = try member(summary, "pid") else {
+            throw ChildProcess.Failure(description: system.summary)
+        }
+        supervisor = pid
         let ports = try member(summary, "ports")
         func port(_ name: String) throws -> String {
             guard case .number(let text) = try member(ports, name) else { return "" }
@@ -35,7 +40,11 @@ final class GuideShell {
             ("localhost:8080", "localhost:\(try port("api-gateway"))"),
             ("localhost:8082", "localhost:\(try port("event-ingestion"))"),
             ("localhost:8083", "localhost:\(try port("webhook-dispatcher"))"),
-            ("localhost -p 15432", "127.0.0.1 -p \(try port("PostgreSQL"))"), ("localhost:19092", kafka),
+            ("localhost:8084", "localhost:\(try port("retry-manager"))"),
+            ("localhost:8085", "localhost:\(try port("observability"))"),
+            ("PGPORT=15432", "PGPORT=\(try port("PostgreSQL"))"),
+            ("redis-cli -p 16379", "redis-cli -p \(try port("Redis"))"),
+            ("localhost:19092", kafka),
             ("$PWD/.build/release", Executables.directory), ("config.yaml", Python.checkout + "/config.yaml"),
         ]
         for name in ["9000", "9001"] {
@@ -57,7 +66,7 @@ final class GuideShell {
             curl() { command curl --silent --show-error "$@"; }
             set -e -o pipefail
             \(localized(text))
-            declare -p TOKEN SECRET WEBHOOK DELIVERY REFUSING LETTER 2>/dev/null > variables || true
+            declare -p TOKEN SECRET WEBHOOK DELIVERY REFUSING LETTER ${!PG*} 2>/dev/null > variables || true
             """
         var environment = RunningSystem.withoutKafka
         environment["PATH"] = Executables.directory + ":" + String(cString: getenv("PATH"))
@@ -97,6 +106,12 @@ final class GuideShell {
             curl localhost:8083/metrics | grep -q "^webhook_table_webhooks $known$"
             """
         let isKnown = try await eventually(within: .seconds(20)) { try await run(script).status == 0 }
-        #expect(isKnown, "the dispatcher does not hear of a webhook")
+        #expect(isKnown, "the dispatcher does not know the webhooks that the registry has")
+    }
+
+    /// The supervisor starts it again.
+    func endRegistry() async throws {
+        let end = try await run("kill $(pgrep -P \(supervisor) -f webhook-registry)")
+        try #require(end.status == 0, "\(end.errors)")
     }
 }
