@@ -296,6 +296,12 @@ import Testing
         try await fixture.write([second])
         let again = try await wait(fixture, "deliveries/{id}", id) { $0["attempt_count"]?.integer == 2 }
         #expect(again["requested"] == .null)
+        // Told too late: what was wanted of the generation before has come about.
+        for (generation, wish) in [(failed.generation, nil), (second.generation, "retry")] {
+            let (_, answer) = try await fixture.ask(
+                "POST", "deliveries/{id}/requested", id, body: #"{"what":"retry","generation":\#(generation)}"#)
+            #expect(answer["requested"]?["what"]?.string == wish)
+        }
         for what in ["cancel", "retry"] {
             let (_, answer) = try await fixture.ask(
                 "POST", "deliveries/{id}/requested", id, body: #"{"what":"\#(what)"}"#)

@@ -41,12 +41,13 @@ struct DeliveryRoutes: Sendable {
         let id = try question.delivery()
         var fields = try question.fields()
         let name = try fields.required("what", try fields.string("what"))
+        let generation = try fields.integer("generation", in: 0...Int(Int32.max))
         try fields.refuseOthers()
         guard let what = Standing.Wish(rawValue: name) else {
             let names = Standing.Wish.allCases.map(\.rawValue).joined(separator: ", ")
             throw JSONFieldError(path: "what", reason: .outOfRange(expected: "one of \(names)"))
         }
-        try await table.request(what, of: id, tenant: question.tenant)
+        try await table.request(what, of: id, generation: generation, tenant: question.tenant)
         return try await outlook(id, question)
     }
 

@@ -131,13 +131,19 @@ struct OpenDeliveryTable: Sendable {
     }
 
     /// Notes what a user wants of an open delivery. A cancellation stays one.
-    func request(_ what: Standing.Wish, of id: DeliveryID, tenant: String) async throws {
+    /// - Parameter generation: For which it was asked; a delivery that has gone on since then is not waiting for it any more.
+    func request(
+        _ what: Standing.Wish, of id: DeliveryID, generation: Int?, tenant: String
+    ) async throws {
         try await pool.query(
             """
             UPDATE observability.open_deliveries
             SET requested_at = CASE requested WHEN 'cancel' THEN requested_at ELSE now() END,
                 requested = CASE requested WHEN 'cancel' THEN requested ELSE $3 END
-            WHERE delivery = $1 AND tenant = $2
-            """, [.text(id.hexadecimal), .text(tenant), .text(what.rawValue)])
+            WHERE delivery = $1 AND tenant = $2 AND generation = coalesce($4, generation)
+            """,
+            [
+                .text(id.hexadecimal), .text(tenant), .text(what.rawValue), .optional(generation.map { Int64($0) }),
+            ])
     }
 }

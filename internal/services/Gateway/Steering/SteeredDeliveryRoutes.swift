@@ -52,7 +52,11 @@ struct SteeredDeliveryRoutes: Sendable {
     /// Kafka has the command: that is answered, whether or not history can be told of it.
     private func noted(_ what: String, _ delivery: KnownDelivery, _ caller: Steering.Caller) async -> HTTPResponse {
         var body = JSONWriter()
-        body.object { $0.member("what", what) }
+        body.object { json in
+            json.member("what", what)
+            // By now the retry may be over, and that it was wanted is no news; a cancellation holds for whatever follows.
+            if what == "retry" { json.member("generation", Int64(delivery.generation)) }
+        }
         var noted: JSONValue?
         await steering.attempt("a request of a user's cannot be noted") {
             noted = try await steering.history.call(
@@ -122,7 +126,7 @@ struct SteeredDeliveryRoutes: Sendable {
 }
 
 extension KnownDelivery {
-    private static func conflict(_ code: String, _ detail: String) -> HTTPProblem {
+    private static func conflict(code: String, _ detail: String) -> HTTPProblem {
         HTTPProblem(status: 409, code: code, detail: detail)
     }
 
@@ -131,11 +135,12 @@ extension KnownDelivery {
         switch status {
         case .retrying, .parked:
             isBeingCancelled
-                ? Self.conflict("not_waiting", "It is being cancelled; resend it to send it all the same.") : nil
-        case .pending: Self.conflict("not_waiting", "Its first request has not ended yet and needs no retry.")
-        case .delivered: Self.conflict("not_waiting", "It is delivered; resend it to send it once more.")
-        case .dead: Self.conflict("not_waiting", "It has been given up; requeue its dead letter to deliver it again.")
-        case .cancelled: Self.conflict("not_waiting", "It has been cancelled; resend it to send it all the same.")
+                ? Self.conflict(code: "not_waiting", "It is being cancelled; resend it to send it all the same.") : nil
+        case .pending: Self.conflict(code: "not_waiting", "Its first request has not ended yet and needs no retry.")
+        case .delivered: Self.conflict(code: "not_waiting", "It is delivered; resend it to send it once more.")
+        case .dead:
+            Self.conflict(code: "not_waiting", "It has been given up; requeue its dead letter to deliver it again.")
+        case .cancelled: Self.conflict(code: "not_waiting", "It has been cancelled; resend it to send it all the same.")
         }
     }
 
@@ -143,9 +148,10 @@ extension KnownDelivery {
     fileprivate var cancelProblem: HTTPProblem? {
         switch status {
         case .pending, .retrying, .parked: nil
-        case .delivered: Self.conflict("already_ended", "It is delivered; there is nothing to cancel.")
-        case .dead: Self.conflict("already_ended", "It has been given up; discard its dead letter to be done with it.")
-        case .cancelled: Self.conflict("already_ended", "It has been cancelled already.")
+        case .delivered: Self.conflict(code: "already_ended", "It is delivered; there is nothing to cancel.")
+        case .dead:
+            Self.conflict(code: "already_ended", "It has been given up; discard its dead letter to be done with it.")
+        case .cancelled: Self.conflict(code: "already_ended", "It has been cancelled already.")
         }
     }
 }
