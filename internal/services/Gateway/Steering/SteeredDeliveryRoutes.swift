@@ -126,7 +126,7 @@ struct SteeredDeliveryRoutes: Sendable {
 }
 
 extension KnownDelivery {
-    private static func conflict(code: String, _ detail: String) -> HTTPProblem {
+    private static func conflict(_ code: String, _ detail: String) -> HTTPProblem {
         HTTPProblem(status: 409, code: code, detail: detail)
     }
 
@@ -135,12 +135,12 @@ extension KnownDelivery {
         switch status {
         case .retrying, .parked:
             isBeingCancelled
-                ? Self.conflict(code: "not_waiting", "It is being cancelled; resend it to send it all the same.") : nil
-        case .pending: Self.conflict(code: "not_waiting", "Its first request has not ended yet and needs no retry.")
-        case .delivered: Self.conflict(code: "not_waiting", "It is delivered; resend it to send it once more.")
+                ? Self.conflict("not_waiting", "It is being cancelled; resend it to send it all the same.") : nil
+        case .pending: Self.conflict("not_waiting", "Its first request has not ended yet and needs no retry.")
+        case .delivered: Self.conflict("not_waiting", "It is delivered; resend it to send it once more.")
         case .dead:
-            Self.conflict(code: "not_waiting", "It has been given up; requeue its dead letter to deliver it again.")
-        case .cancelled: Self.conflict(code: "not_waiting", "It has been cancelled; resend it to send it all the same.")
+            Self.conflict("not_waiting", "It has been given up; requeue its dead letter to deliver it again.")
+        case .cancelled: Self.conflict("not_waiting", "It has been cancelled; resend it to send it all the same.")
         }
     }
 
@@ -148,10 +148,10 @@ extension KnownDelivery {
     fileprivate var cancelProblem: HTTPProblem? {
         switch status {
         case .pending, .retrying, .parked: nil
-        case .delivered: Self.conflict(code: "already_ended", "It is delivered; there is nothing to cancel.")
+        case .delivered: Self.conflict("already_ended", "It is delivered; there is nothing to cancel.")
         case .dead:
-            Self.conflict(code: "already_ended", "It has been given up; discard its dead letter to be done with it.")
-        case .cancelled: Self.conflict(code: "already_ended", "It has been cancelled already.")
+            Self.conflict("already_ended", "It has been given up; discard its dead letter to be done with it.")
+        case .cancelled: Self.conflict("already_ended", "It has been cancelled already.")
         }
     }
 }
