@@ -126,7 +126,7 @@ extension BlackBoxTests {
 /// One test's event type, receiver and webhooks on a system.
 final class FailingRun: Sendable {
     let receiver: Receiver
-    private let api: API
+    let api: API
     private let type = KafkaBroker.uniqueName("fails")
     private let made = Mutex<[API.Webhook]>([])
 
@@ -170,6 +170,20 @@ final class FailingRun: Sendable {
             try await Task.sleep(for: .milliseconds(20))
         }
         throw ChildProcess.Failure(description: "\(when): the API says \(last?.text ?? "nothing")")
+    }
+
+    /// The delivery of this id, once the API tells what is waited for.
+    func delivery(id: String, _ when: String, _ isRight: @escaping (JSONValue) -> Bool) async throws -> JSONValue {
+        var last: API.Answer?
+        let isThere = try await eventually(within: .seconds(40)) {
+            let answer = try await api.call(.get, api.gateway + "/api/v1/deliveries/\(id)")
+            last = answer
+            return answer.json.map(isRight) == true
+        }
+        guard isThere, let json = last?.json else {
+            throw ChildProcess.Failure(description: "\(when): the API says \(last?.text ?? "nothing")")
+        }
+        return json
     }
 
     func eventuallyWebhook(_ webhook: API.Webhook, _ isRight: @escaping (JSONValue) -> Bool) async -> Bool {
