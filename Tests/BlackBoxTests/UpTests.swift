@@ -37,7 +37,10 @@ extension BlackBoxTests {
                 let up = ["up", "--detach", "--ports", "auto", "--state", state]
                 let first = try await Martlet.run(up + ["--demo"])
                 #expect(first.status == 0, "\(first.output)\(first.errors)")
-                for text in ["webhook-signature", "delivered", "martlet down --state \(state)", "keeps nothing"] {
+                for text in [
+                    "webhook-signature", "delivered", "delivered at request 3", "requeued   as dlv_",
+                    "martlet down --state \(state)", "keeps nothing",
+                ] {
                     #expect(first.output.contains(text), "\(text) is missing: \(first.output)")
                 }
                 let again = try await Martlet.run(up + ["--json"])

@@ -81,7 +81,7 @@ final class Receptions: Sendable {
     }
 
     @Test func answersAreHeldBack() async throws {
-        let receiver = ListenReceiver(verifier: nil, delayMilliseconds: 60) { _ in }
+        let receiver = ListenReceiver(delayMilliseconds: 60, answer: { _, _ in 200 }, arrived: { _ in })
         let start = ContinuousClock.now
         _ = await receiver.handle(HTTPRequest(method: "POST", path: "/"))
         #expect(ContinuousClock.now - start >= .milliseconds(60))
@@ -89,7 +89,8 @@ final class Receptions: Sendable {
 
     @Test func everyPathIsServedOverHTTP() async throws {
         let receptions = Receptions()
-        let server = ListenReceiver(verifier: nil) { receptions.add($0) }.server(host: "127.0.0.1", port: 0)
+        let server = ListenReceiver(answer: { _, _ in 200 }, arrived: { receptions.add($0) }).server(
+            host: "127.0.0.1", port: 0)
         let port = try await server.start()
         let client = try HTTPClient()
         for path in ["/", "/a/b/c/", "/a?x=1", "/%zz"] {

@@ -25,21 +25,21 @@ struct Reception: Sendable {
 /// Answers webhooks as a test wants them answered, and hands out what arrived. Usable from any thread.
 final class ListenReceiver: Sendable {
     private let verifier: WebhookVerifier?
-    private let failFirst: Int
-    private let status: Int
+    private let answer: @Sendable (HTTPRequest, Int) -> Int
     private let delayMilliseconds: Int
     private let arrived: @Sendable (Reception) -> Void
     private let count = Atomic<Int>(0)
 
-    /// `arrived` is called before the answer is given, one call for each request, from several threads.
+    /// - Parameters:
+    ///   - answer: the status for a request and its number, from 1; called from several threads.
+    ///   - arrived: called before the answer is given, once for each request, from several threads.
     init(
-        verifier: WebhookVerifier?, failFirst: Int = 0, status: Int = 200, delayMilliseconds: Int = 0,
-        arrived: @escaping @Sendable (Reception) -> Void
+        verifier: WebhookVerifier? = nil, delayMilliseconds: Int = 0,
+        answer: @escaping @Sendable (HTTPRequest, Int) -> Int, arrived: @escaping @Sendable (Reception) -> Void
     ) {
         self.verifier = verifier
-        self.failFirst = failFirst
-        self.status = status
         self.delayMilliseconds = delayMilliseconds
+        self.answer = answer
         self.arrived = arrived
     }
 
@@ -48,15 +48,16 @@ final class ListenReceiver: Sendable {
         throws(WebhookKeyError)
     {
         let verifier = options.secrets.isEmpty ? nil : try WebhookVerifier(keys: options.secrets)
+        let (failFirst, status) = (options.failFirst, options.status)
         self.init(
-            verifier: verifier, failFirst: options.failFirst, status: options.status,
-            delayMilliseconds: options.delayMilliseconds, arrived: arrived)
+            verifier: verifier, delayMilliseconds: options.delayMilliseconds,
+            answer: { _, number in number <= failFirst ? 500 : status }, arrived: arrived)
     }
 
     func handle(_ request: HTTPRequest) async -> HTTPResponse {
         let number = count.add(1, ordering: .relaxed).newValue
         let now = clinux_realtime_ms()
-        let status = number <= failFirst ? 500 : status
+        let status = answer(request, number)
         arrived(
             Reception(
                 number: number, receivedAtMs: now, request: request, signature: signature(of: request, now),

@@ -5,7 +5,8 @@ internal import Logs
 struct DemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Deliver an event to a receiver of one's own and show the request and its attempt.")
+        abstract: "Show an event's way, a retried one's, and a dead letter's, with a receiver of one's own.",
+        discussion: "Exit code 0 only if each step happened.")
     @Option(valueName: "url", help: "The gateway; default: the local one.") var gateway: String?
     @Option(valueName: "url", help: "event-ingestion; default: the local one.") var ingestion: String?
     @Option(help: "Who logs in.") var username = "admin"

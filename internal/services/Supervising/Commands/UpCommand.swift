@@ -18,7 +18,7 @@ struct UpCommand: ParsableCommand {
             """)
 
     @Flag(help: "Return when everything is ready; `martlet down` ends it.") var detach = false
-    @Flag(help: "Deliver an event to a receiver and show it.") var demo = false
+    @Flag(help: "Show what `martlet demo` shows.") var demo = false
     @Flag(help: "Stop everything after the demo.") var exit = false
     @Option(valueName: "standard|auto", help: "auto: any free ports, for a second system.") var ports = PortChoice
         .standard

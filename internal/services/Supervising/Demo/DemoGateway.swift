@@ -29,13 +29,22 @@ struct DemoGateway: Sendable {
         var secret: String
     }
 
-    func createWebhook(url: String, eventType: String, description: String) async throws(DemoError) -> CreatedWebhook {
+    /// - Parameter scheduleMs: when failures are tried again; nil: as the configuration says.
+    func createWebhook(
+        url: String, eventType: String, scheduleMs: [Int]?, description: String
+    ) async throws(DemoError) -> CreatedWebhook {
         let body = jsonLine { writer in
             writer.object { writer in
                 writer.member("url", url)
                 writer.key("event_types")
                 writer.array { $0.string(eventType) }
                 writer.member("description", description)
+                guard let scheduleMs else { return }
+                writer.key("retry")
+                writer.object { writer in
+                    writer.key("schedule_ms")
+                    writer.array { writer in for delay in scheduleMs { writer.integer(delay) } }
+                }
             }
         }
         return try await call("creating a webhook", .post, "/api/v1/webhooks", body: body) { answer in
@@ -83,6 +92,32 @@ struct DemoGateway: Sendable {
             let status = found["status"]?.text
         else { return nil }
         return Delivery(id: id, status: status, lastReason: found["last_reason"]?.text)
+    }
+
+    /// nil: not seen yet.
+    func delivery(id: String) async throws(DemoError) -> Delivery? {
+        let step = "asking for the delivery"
+        let result = try await send(step, .get, "/api/v1/deliveries/\(percentEncoded(id))")
+        if result.status == 404 || result.status == 503 { return nil }
+        return try read(step, result) { answer in
+            guard let id = answer["id"]?.text, let status = answer["status"]?.text else { return nil }
+            return Delivery(id: id, status: status, lastReason: answer["last_reason"]?.text)
+        }
+    }
+
+    /// Why a delivery was given up; nil: there is no dead letter of it yet.
+    func deadLetterReason(id: String) async throws(DemoError) -> String? {
+        let step = "asking for the dead letter"
+        let result = try await send(step, .get, "/api/v1/dead-letters/\(percentEncoded(id))")
+        if result.status == 404 || result.status == 503 { return nil }
+        return try read(step, result) { $0["reason"]?.text }
+    }
+
+    /// The new delivery's id.
+    func requeue(id: String) async throws(DemoError) -> String {
+        try await call("requeuing the dead letter", .post, "/api/v1/dead-letters/\(percentEncoded(id))/requeue") {
+            $0["delivery_id"]?.text
+        }
     }
 
     func attempts(deliveryID: String) async throws(DemoError) -> [DemoResult.Attempt] {
