@@ -209,7 +209,7 @@ let suites: [Target] = [
         "DispatchingTests",
         [
             "Dispatching", "ServiceSupport", "Kafka", "Records", "HTTPServing", "HTTPSending", "StandardWebhooks",
-            "EventLoops", "Logs", "WireFormat", "webhook-dispatcher", "TestSupport",
+            "EventLoops", "Logs", "WireFormat", "CLinux", "webhook-dispatcher", "TestSupport",
         ]),
     tests(
         "RetryingTests",

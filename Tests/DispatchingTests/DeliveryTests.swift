@@ -104,45 +104,4 @@ import Testing
         }
         await receiver.stop()
     }
-
-    @Test func whatComesBackFromRetriesIsTheSameDelivery() async throws {
-        let receiver = try await Receiver(paths: ["/hook"])
-        try await withHarness(.inMemory) { harness in
-            try await harness.putWebhook("wh_1", url: receiver.url("/hook"), types: ["other"])
-            try await harness.putWebhook("wh_2", url: receiver.url("/hook"), types: ["*"]) { $0.enabled = false }
-            let id = "dlv_00000000000000000000000000000001"
-            for (webhook, generation, payload) in [
-                ("wh_1", 1, "{}"), ("wh_1", 2, nil), ("wh_2", 1, "{}"), ("wh_9", 1, "{}"), ("wh_9", 2, "{}"),
-            ] {
-                var headers = Harness.headers(id: "event-1", type: "order.created")
-                headers.append(RecordHeader.delivery, id)
-                headers.append(RecordHeader.webhook, webhook)
-                headers.append(RecordHeader.generation, "\(generation)")
-                headers.append(RecordHeader.attempt, "1")
-                headers.append(RecordHeader.originTopic, "elsewhere")
-                headers.append(RecordHeader.originOffset, "7")
-                try await harness.producer.send(
-                    to: harness.topics.deliveries, partition: 1, key: Array(webhook.utf8),
-                    value: payload.map { Array($0.utf8) },
-                    headers: headers)
-            }
-            try await harness.startDispatcher()
-            #expect(await eventually(within: .seconds(20)) { (try? await harness.outcomes().count) == 5 })
-            let outcomes = try await harness.outcomes().sorted { $0.sourceOffset < $1.sourceOffset }
-            let ends = outcomes.map { "\($0.kind.name) \($0.reason) \($0.attempt) \($0.generation)" }
-            #expect(
-                ends == [
-                    "delivered  2 1", "dead payload_lost 1 2", "parked webhook_disabled 1 2",
-                    "parked webhook_unknown 1 2",
-                    "dead webhook_deleted 1 2",
-                ])
-            #expect(
-                outcomes.allSatisfy {
-                    $0.delivery?.description == id && $0.originTopic == "elsewhere" && $0.originOffset == 7
-                })
-            #expect(receiver.total == 1)
-            #expect(receiver.requests.first?.header("webhook-attempt") == "2")
-        }
-        await receiver.stop()
-    }
 }

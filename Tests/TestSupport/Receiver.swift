@@ -34,10 +34,11 @@ public final class Receiver: Sendable {
     ///   - keeps: requests of which everything is kept; the rest are counted.
     ///   - status: by path.
     ///   - answer: by path and how often this message has come there, this time included; instead of `status`.
+    ///   - problem: the body of what is no success.
     public init(
         paths: [String], delayMs: UInt64 = 0, keeps: Int = 200,
         status: @escaping @Sendable (String) -> Int = { _ in 204 },
-        answer: (@Sendable (_ path: String, _ arrival: Int) -> Int)? = nil
+        answer: (@Sendable (_ path: String, _ arrival: Int) -> Int)? = nil, problem: String = ""
     ) async throws {
         let box = Box()
         let made = HTTPServer(HTTPServerConfiguration()) { loop in
@@ -48,7 +49,9 @@ public final class Receiver: Sendable {
                     let code = answer?(path, arrival) ?? status(path)
                     let answer = {
                         box.receiver.withLock { $0 }?.answered()
-                        responder.answer(HTTPResponse(status: code, headers: code == 503 ? [("retry-after", "7")] : []))
+                        let headers = code == 503 ? [("retry-after", "7")] : []
+                        responder.answer(
+                            HTTPResponse(status: code, headers: headers, body: code < 300 ? [] : Array(problem.utf8)))
                     }
                     if delayMs == 0 { answer() } else { loop.after(milliseconds: delayMs, answer) }
                 }

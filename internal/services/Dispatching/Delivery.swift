@@ -96,6 +96,11 @@ final class Delivery {
     /// How often it has been parked: each writing to `retries` followed either that or a request.
     var parkedBefore: Int { max(0, Int(generation) - Int(attemptsBefore)) }
 
+    /// With the request that is being made. Numbers stay at the highest, which only a foreign record can have reached.
+    var attempts: UInt32 { attemptsBefore == .max ? .max : attemptsBefore + 1 }
+    /// Of what is written to `retries`.
+    var nextGeneration: UInt32 { generation == .max ? .max : generation + 1 }
+
     /// The outcome's fields that are known before the request.
     func beginOutcome(requestID: UInt64, startedAtMs: Int64) {
         let fields = source.fields

@@ -113,7 +113,7 @@ extension Worker {
         lines.append(contentsOf: webhook.lines)
         lines.append("webhook-id", delivery.source.messageID)
         lines.append("webhook-timestamp", String(seconds))
-        lines.append("webhook-attempt", String(delivery.attemptsBefore + 1))
+        lines.append("webhook-attempt", String(delivery.attempts))
         var id = delivery.source.messageID
         try id.withUTF8 { id in
             _ = try lines.append("webhook-signature") { value in
@@ -147,7 +147,7 @@ extension Worker {
         metrics.finished(verdict, microseconds: result.durationMicroseconds)
         let nowMs = clinux_realtime_ms()
         let next = webhook.retries.next(
-            after: verdict, attempt: Int(delivery.attemptsBefore) + 1, parkedBefore: delivery.parkedBefore,
+            after: verdict, attempt: Int(delivery.attempts), parkedBefore: delivery.parkedBefore,
             retryAfterMs: result.header("retry-after").flatMap { retryAfterMs($0, now: nowMs) },
             random: Double(random.next() >> 11) * 0x1p-53)
         if effects.contains(.gone) { write(signal: .gone, webhook, nowMs) }
@@ -191,8 +191,8 @@ extension Worker {
         switch verdict {
         case .retryable(let reason), .unknown(let reason), .permanent(let reason):
             delivery.failure = (reason, delivery.outcome.status)
-            delivery.outcome.attempt = delivery.attemptsBefore + 1
-        case .delivered: delivery.outcome.attempt = delivery.attemptsBefore + 1
+            delivery.outcome.attempt = delivery.attempts
+        case .delivered: delivery.outcome.attempt = delivery.attempts
         case .parked, nil: break
         }
         delivery.outcome.reason = verdict?.reason ?? ""
@@ -201,7 +201,7 @@ extension Worker {
         case .again(let delayMs, let spent):
             delivery.outcome.kind = spent ? .failed : .parked
             delivery.outcome.dueAtMs = nowMs + delayMs
-            delivery.outcome.generation = delivery.generation + 1
+            delivery.outcome.generation = delivery.nextGeneration
         case .giveUp(let reason): delivery.giveUp(reason)
         }
         begin(writing: delivery)
