@@ -66,6 +66,30 @@ struct DeadLetterAPITests {
         }
     }
 
+    /// Kafka may have the delivery that it did not acknowledge: nobody else requeues the dead letter until the claim has lapsed.
+    @Test func aRequeueThatIsNotAcknowledgedKeepsItsClaim() async throws {
+        let broker = try KafkaBroker.ownInMemory()
+        try await withSteering(kafka: broker) { fixture in
+            let id = try await fixture.deadLetter("e-1")
+            // REQUEST_TIMED_OUT, until the record's time is over.
+            broker.mock?.fail(.produce, with: Array(repeating: KafkaError.Code(rawValue: 7), count: 10_000))
+            #expect(await fixture.post("dead-letters/\(id)/requeue").problem == "503 unacknowledged -")
+            #expect(await fixture.get("dead-letters/\(id)").string("state") == "requeuing")
+            broker.mock?.stopFailing(.produce)
+            #expect(await fixture.post("dead-letters/\(id)/requeue").problem == "409 being_requeued -")
+            #expect(await fixture.post("dead-letters/\(id)/discard").problem == "409 being_requeued -")
+            let open = try await fixture.gateway.pool.query(
+                "SELECT count(*) AS n FROM observability.open_deliveries")[0].decode("n", as: Int.self)
+            #expect(open == 0, "what nobody may ever send is not shown as pending")
+            try await fixture.gateway.pool.query(
+                "UPDATE observability.dead_letters SET claimed_until = now() - interval '1 s'")
+            #expect(
+                await eventually(within: .seconds(20)) {
+                    await fixture.post("dead-letters/\(id)/requeue").status == 202
+                })
+        }
+    }
+
     @Test func withoutAPayloadTheEventsOwnServesOrNothingDoes() async throws {
         try await withSteering { fixture in
             let origin = try await fixture.event("e-1")

@@ -68,11 +68,11 @@ final class GatewayFixture: Sendable {
     ///   - change: of the environment.
     ///   - observes: Whether there is a real observability instead of the stand-in.
     init(
-        _ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true,
-        observes: Bool = false
+        _ change: [String: String] = [:], server: PostgresServer? = nil, kafka broker: KafkaBroker? = nil,
+        hasRegistry: Bool = true, observes: Bool = false
     ) async throws {
         if let server { self.server = server } else { self.server = try await .shared() }
-        kafka = try await .shared()
+        if let broker { kafka = broker } else { kafka = try await .shared() }
         prefix = KafkaBroker.uniqueName("gateway") + "."
         (port, registryPort) = (freePort(), freePort())
         history = try await HistoryStandIn(token: Self.token)
@@ -201,11 +201,13 @@ final class GatewayFixture: Sendable {
 
 /// Runs `body` with a gateway that has what it names.
 func withGateway(
-    _ change: [String: String] = [:], server: PostgresServer? = nil, hasRegistry: Bool = true, observes: Bool = false,
+    _ change: [String: String] = [:], server: PostgresServer? = nil, kafka: KafkaBroker? = nil,
+    hasRegistry: Bool = true, observes: Bool = false,
     needs components: [String] = ["postgres", "kafka", "observability"],
     _ body: (GatewayFixture) async throws -> Void
 ) async throws {
-    let gateway = try await GatewayFixture(change, server: server, hasRegistry: hasRegistry, observes: observes)
+    let gateway = try await GatewayFixture(
+        change, server: server, kafka: kafka, hasRegistry: hasRegistry, observes: observes)
     guard await gateway.isReady(components + (hasRegistry ? ["registry"] : [])) else {
         let state = await gateway.send(.get, "/ready").text
         try? await gateway.stop()

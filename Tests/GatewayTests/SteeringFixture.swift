@@ -122,9 +122,9 @@ struct SteeringFixture {
 
 /// Runs `body` with everything there.
 func withSteering(
-    _ change: [String: String] = [:], _ body: @Sendable (SteeringFixture) async throws -> Void
+    kafka: KafkaBroker? = nil, _ body: @Sendable (SteeringFixture) async throws -> Void
 ) async throws {
-    try await withGateway(change, observes: true) { gateway in
+    try await withGateway(kafka: kafka, observes: true) { gateway in
         let token = try gateway.token()
         let made = await gateway.send(
             .post, "/api/v1/webhooks", #"{"url":"https://example.org/","event_types":["*"]}"#, token: token)
