@@ -17,15 +17,18 @@ import Testing
             try await producer.send(to: topic, partition: partition, key: nil, value: [1])
             return ContinuousClock.now - start
         }
-        var times: [Duration] = []
+        var alone: [Duration] = []
+        var together: [Duration] = []
         for _ in 0..<30 {
+            alone.append(try await send(0))
             async let first = send(0)
             async let second = send(1)
-            times += try await [first, second]
+            together += try await [first, second]
         }
         await producer.close()
-        times.sort()
-        print("acknowledgements of two partitions, \(kind): median \(times[30]), 90 % \(times[54])")
-        #expect(times[54] < .milliseconds(30), "\(times)")
+        let (one, two) = (alone.sorted()[15], together.sorted()[30])
+        print("acknowledgements, \(kind), medians: of one partition \(one), of two at once \(two)")
+        // A hundred times as long where something is held back, about as long where not: on a busy machine, too.
+        #expect(two < one * 20)
     }
 }
