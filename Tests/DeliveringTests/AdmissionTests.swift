@@ -14,8 +14,8 @@ import Testing
     private static let table: [(AdmissionFacts, Admission)] = [
         (facts { _ in }, .send),
         (facts { $0.generation = 12 }, .send),
-        (facts { $0.webhook = .disabled }, .park(.webhookDisabled)),
-        (facts { ($0.webhook, $0.generation) = (.disabled, 99) }, .park(.webhookDisabled)),
+        (facts { $0.webhook = .disabled }, .park(WebhookHold.disabled.verdict)),
+        (facts { ($0.webhook, $0.generation) = (.disabled, 99) }, .park(WebhookHold.disabled.verdict)),
         (facts { $0.webhook = .absent }, unknown),
         (facts { ($0.webhook, $0.generation) = (.absent, 1) }, unknown),
         (facts { ($0.webhook, $0.generation) = (.absent, 2) }, .giveUp(reason: "webhook_deleted")),

@@ -61,7 +61,8 @@ import Testing
                 == .again(delayMs: delay, spent: false))
         // Nothing is gained by asking often whether somebody has enabled it.
         #expect(
-            next(policy, .webhookDisabled, 0, parkedBefore: parkedBefore) == .again(delayMs: 60_000, spent: false))
+            next(policy, WebhookHold.disabled.verdict, 0, parkedBefore: parkedBefore)
+                == .again(delayMs: 60_000, spent: false))
     }
 
     /// Asked for, attempt, delay: never before the policy's own delay, never beyond the longest one.

@@ -99,8 +99,9 @@ import Testing
             #expect(receiver.mostRunning <= 5)
             let parked = outcomes.filter { $0.kind == .parked }
             #expect(parked.allSatisfy { $0.reason == "webhook_busy" && $0.attempt == 0 })
+            let lanes = try await harness.records(harness.topics.retries).map { $0.texts["martlet-lane"] }
+            #expect(lanes.allSatisfy { $0 == "wh_1" } && lanes.count == parked.count)
             #expect(parked.count > 20 && outcomes.count { $0.kind == .delivered } == receiver.total)
-            #expect(try await harness.records(harness.topics.retries).count == parked.count)
         }
         await receiver.stop()
     }

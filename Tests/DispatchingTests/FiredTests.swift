@@ -105,6 +105,7 @@ import Testing
             expected["martlet-status"] = "\(answer)"
             if fired.kind == .dead { expected["martlet-response"] = String(Self.problem.prefix(1_024)) }
         }
+        if fired.reason == "webhook_disabled" { expected["martlet-lane"] = "wh_\(fired.webhook)" }
         if let delay = fired.delayMs {
             expected["martlet-due"] = "\(outcome.dueAtMs)"
             let earliest = outcome.startedAtMs + delay

@@ -47,14 +47,10 @@ public enum Admission: Equatable, Sendable {
     private static func toWebhook(_ facts: AdmissionFacts) -> Admission {
         switch facts.webhook {
         case .enabled: .send
-        case .disabled: .park(.webhookDisabled)
+        case .disabled: .park(WebhookHold.disabled.verdict)
         // The table may not have it yet.
         case .absent where facts.generation <= 1: .park(.parked(reason: "webhook_unknown"))
         case .absent: .giveUp(reason: "webhook_deleted")
         }
     }
-}
-
-extension Verdict {
-    public static let webhookDisabled = Verdict.parked(reason: "webhook_disabled")
 }

@@ -78,7 +78,7 @@ public struct RetryPolicy: Equatable, Sendable {
         switch verdict {
         case .delivered: .delivered
         case .permanent(let reason): .giveUp(reason: reason)
-        case .webhookDisabled: .again(delayMs: jittered(maxParkedDelayMs, random), spent: false)
+        case WebhookHold.disabled.verdict: .again(delayMs: jittered(maxParkedDelayMs, random), spent: false)
         case .parked: .again(delayMs: jittered(parkedDelay(parkedBefore), random), spent: false)
         case .retryable: again(attempt, retries, retryAfterMs, random)
         case .unknown: again(attempt, min(retries, maxRetriesWhenUnknown), retryAfterMs, random)

@@ -39,6 +39,8 @@ public enum RecordHeader {
     /// The HTTP status of the last failure.
     public static let status: StaticString = "martlet-status"
     public static let parent: StaticString = "martlet-parent"
+    /// The webhook's id, where the delivery is parked for its webhook's sake: it waits in that lane. In `retries` only.
+    public static let lane: StaticString = "martlet-lane"
 }
 
 /// The tenant of a record that names none.

@@ -1,3 +1,4 @@
+internal import Delivering
 internal import Kafka
 internal import Records
 
@@ -26,6 +27,7 @@ extension Delivery {
         if let parent { headers.append(RecordHeader.parent, parent.description) }
         if !isDead {
             headers.append(RecordHeader.due, String(outcome.dueAtMs))
+            if WebhookHold(reason: outcome.reason) != nil { headers.append(RecordHeader.lane, webhookID) }
         } else if !outcome.response.isEmpty {
             outcome.response.prefix(Self.maxResponseBytes).withUnsafeBytes { headers.append(RecordHeader.response, $0) }
         }

@@ -42,7 +42,7 @@ extension Worker {
         var queue = waiting.removeValue(forKey: delivery.webhookID) ?? ShortQueue(bounds: settings.shortQueue)
         let fits = queue.append(delivery, bytes: delivery.source.payload?.count ?? 0, now: loop.now)
         if !queue.isEmpty { waiting[delivery.webhookID] = queue }
-        if !fits { park(delivery, .parked(reason: "webhook_busy")) }
+        if !fits { park(delivery, WebhookHold.busy.verdict) }
     }
 
     /// Starts what waits for one webhook, as far as its limit has room.
@@ -68,7 +68,7 @@ extension Worker {
         for webhookID in Array(waiting.keys) {
             guard var queue = waiting.removeValue(forKey: webhookID) else { continue }
             while let delivery = queue.popExpired(now: loop.now) {
-                if !delivery.source.partition.isClosing { park(delivery, .parked(reason: "webhook_busy")) }
+                if !delivery.source.partition.isClosing { park(delivery, WebhookHold.busy.verdict) }
             }
             if !queue.isEmpty { waiting[webhookID] = queue }
         }
