@@ -85,6 +85,7 @@ let cores: [Target] = [
     core("Validation", ["Records"]),
     core("Editing", ["Records"]),
     core("Scheduling", ["Records"]),
+    core("Accounting", ["Records", "Settling"]),
 ]
 
 let services: [Target] = [
@@ -128,13 +129,14 @@ let services: [Target] = [
     service(
         "Observing",
         [
-            "ServiceSupport", "Records", "Postgres", "Kafka", "HTTPServing", "JSONScanning", "EventLoops", "Logs",
-            "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
+            "ServiceSupport", "Records", "Accounting", "Settling", "Postgres", "Kafka", "HTTPServing", "JSONScanning",
+            "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
         ]),
     service(
         "Supervising",
         [
-            "ServiceSupport", "Records", "Kafka", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
+            "ServiceSupport", "Records", "Accounting", "Settling", "Kafka", "HTTPServing", "HTTPSending",
+            "JSONScanning", "StandardWebhooks",
             "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags",
             "Gateway", "WireFormat",
         ]),
@@ -192,6 +194,7 @@ let suites: [Target] = [
     tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
     tests("ValidationTests", ["Validation", "Records", "TestSupport"]),
     tests("SchedulingTests", ["Scheduling", "Records", "TestSupport"]),
+    tests("AccountingTests", ["Accounting", "Records", "Settling", "TestSupport"]),
     tests("EditingTests", ["Editing", "Records", "TestSupport"]),
     tests(
         "ServiceSupportTests",
