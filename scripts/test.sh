@@ -46,6 +46,8 @@ if [ "$skipped" -gt 0 ]; then
     grep -E '^➜ (Test|Suite) .* skipped' "$log" | sort -u
 fi
 if [ "$status" != 0 ]; then
+    # Once more, at the end: the end is what a CI's summary keeps.
+    grep -E '^✘ Test .* recorded an issue|^✘ Test .* failed after|Fatal error|^.*: error:' "$log" | tail -n 20 | cut -c1-400
     echo "failed: ${failures[*]}"
     [ "$failed" -gt 0 ] || failed=${#failures[@]}
     cp "$log" .build/test.log && echo 'everything they printed: .build/test.log'

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct LifeTests {
-    private func start(_ observations: Observations, port: UInt16 = 0) throws -> (GRPCServer, UInt16) {
+    private func start(_ observations: Observations, port: UInt16 = freePort()) throws -> (GRPCServer, UInt16) {
         var configuration = GRPCServer.Configuration()
         configuration.port = port
         let server = GRPCServer(configuration, methods: testMethods(observations))

@@ -118,7 +118,7 @@ final class FakeIngestion: Sendable {
     @Test func patienceEnds() async throws {
         let ingestion = try await FakeIngestion { _, _ in FakeIngestion.problem(503) }
         var options = event(ingestion)
-        options.patienceMilliseconds = 400
+        options.patienceMilliseconds = 3_000
         let summary = try await send(options, output: Printed().output)
         await ingestion.stop()
         #expect(!summary.succeeded)

@@ -1,18 +1,36 @@
 internal import Glibc
+internal import Synchronization
 
-/// A loopback port that was free a moment ago.
+/// The next port to try. Each process starts elsewhere, so that suites that run beside one another rarely try the same.
+private let nextPort = Atomic<Int>(Int.random(in: 0..<portCount))
+private let portCount = 12_000
+private let firstPort = 20_000
+
+/// A TCP port on loopback that nobody listens on, and that this process has not been given before.
+///
+/// It lies below the range from which the kernel takes the ports of outgoing connections and of `bind` to port 0
+/// (`net.ipv4.ip_local_port_range`): from within that range, a port that a test means to bind again later can be taken by
+/// any connection in between, and a client that keeps trying it may connect to itself.
 public func freePort() -> UInt16 {
+    for _ in 0..<portCount {
+        let number = nextPort.wrappingAdd(1, ordering: .relaxed).oldValue % portCount
+        let port = UInt16(firstPort + number)
+        if isFree(port) { return port }
+    }
+    preconditionFailure("no free loopback port from \(firstPort) to \(firstPort + portCount - 1)")
+}
+
+private func isFree(_ port: UInt16) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    precondition(descriptor >= 0, "no socket: \(String(cString: strerror(errno)))")
     defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
     address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = withUnsafeMutablePointer(to: &address) { pointer in
+    return withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-            bind(descriptor, generic, length) == 0 && getsockname(descriptor, generic, &length) == 0
+            bind(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
         }
     }
-    precondition(bound, "no free loopback port")
-    return UInt16(bigEndian: address.sin_port)
 }
