@@ -92,7 +92,8 @@ let services: [Target] = [
     service(
         "ServiceSupport",
         [
-            "Records", "Routing", "WireFormat", "Settings", "Flags", "Logs", "Metrics", "LifeCycle", "HTTPServing",
+            "Records", "Routing", "Delivering", "WireFormat", "Settings", "Flags", "Logs", "Metrics", "LifeCycle",
+            "HTTPServing",
             "Kafka", "JSONScanning", "Cryptography", "Postgres", "Redis", "EventLoops", "CMigrations", "Tokens",
         ]),
     service(
@@ -106,6 +107,7 @@ let services: [Target] = [
         [
             "ServiceSupport", "Records", "Routing", "Settling", "Delivering", "HTTPSending", "HTTPServing", "Kafka",
             "StandardWebhooks", "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
+            "JSONScanning",
         ]),
     service(
         "Retrying",
@@ -245,7 +247,7 @@ let suites: [Target] = [
         "SupervisingTests",
         [
             "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "EventLoops", "Flags", "Kafka", "Records", "Accounting", "CLinux", "WireFormat", "martlet", "TestSupport",
+            "EventLoops", "Flags", "Kafka", "Records", "WireFormat", "martlet", "TestSupport",
         ]),
     tests(
         "GuideTests",

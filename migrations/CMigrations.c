@@ -28,6 +28,10 @@ static const char registry_0002[] = {
 #embed "registry/0002_retry.sql"
 };
 
+static const char registry_0003[] = {
+#embed "registry/0003_gate.sql"
+};
+
 #define MIGRATION(schema, name, text) {schema, name, text, sizeof text}
 
 static const struct cmigrations_migration migrations[] = {
@@ -37,6 +41,7 @@ static const struct cmigrations_migration migrations[] = {
     MIGRATION("observability", "0002_dead_letters", observability_0002),
     MIGRATION("registry", "0001_webhooks", registry_0001),
     MIGRATION("registry", "0002_retry", registry_0002),
+    MIGRATION("registry", "0003_gate", registry_0003),
     {NULL, NULL, NULL, 0},
 };
 

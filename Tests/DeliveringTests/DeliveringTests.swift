@@ -13,7 +13,7 @@ import Testing
 
     @Test(arguments: table)
     func everyStatusHasItsMeaning(status: Int, expected: String, effects: Effects) {
-        let (verdict, seen) = classify(.answered(status: status, retryAfter: nil))
+        let (verdict, seen) = ClassificationRules.standard.classify(.answered(status: status, retryAfter: nil))
         #expect("\(verdict)".hasPrefix(expected))
         #expect(seen == effects)
         if verdict != .delivered { #expect(verdict.reason == "status_\(status)") }
@@ -21,7 +21,7 @@ import Testing
 
     @Test func whatIsNoFaultOfTheEndpointIsParked() {
         for failure in TransportFailure.allCases {
-            let (verdict, effects) = classify(.failed(failure))
+            let (verdict, effects) = ClassificationRules.standard.classify(.failed(failure))
             let isParked = failure == .noDescriptors || failure == .interrupted
             #expect((verdict == .parked(reason: failure.reason)) == isParked)
             #expect(verdict != .delivered)

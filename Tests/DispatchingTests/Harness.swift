@@ -116,6 +116,14 @@ final class Harness {
         return line?.split(separator: " ").last.flatMap { Double($0) }
     }
 
+    /// What a dispatcher answers to a question with the internal token.
+    func ask(_ path: String, of process: ServerProcess, token: String? = nil) async throws -> HTTPSendResult {
+        var headers = HeaderLines()
+        headers.append("authorization", "Bearer " + (token ?? configuration.internalCalls.token))
+        let endpoint = try Endpoint("http://127.0.0.1:\(ports[process.pid] ?? 0)\(path)")
+        return try await HTTPClient().send(.get, to: endpoint, headers: headers)
+    }
+
     struct NotReady: Error, CustomStringConvertible {
         var log: String
         var description: String { "the dispatcher did not become ready: \(log)" }

@@ -12,6 +12,8 @@ import Testing
         webhook.headers = [.init(name: "X", value: "1")]
         webhook.timeoutMs = 500
         webhook.maxInFlight = 7
+        webhook.ratePerSecond = 50
+        webhook.paused = true
         webhook.description = "d"
         webhook.hubSignature = true
         webhook.secrets = secrets.map { entry in secret(entry.name, entry.expires) }
@@ -34,6 +36,10 @@ import Testing
         let changed = webhook().applying(fields)
         #expect(changed.description == "" && changed.headers.isEmpty && changed.timeoutMs == 0)
         #expect(changed.url == webhook().url && changed.maxInFlight == 7 && changed.hubSignature)
+        #expect(changed.ratePerSecond == 50 && changed.paused)
+        fields.ratePerSecond = 0
+        fields.paused = false
+        #expect(webhook().applying(fields).ratePerSecond == 0 && !webhook().applying(fields).paused)
     }
 
     @Test func aRetryPolicyIsReplacedAsAWholeAndAnEmptyOneIsNone() {

@@ -69,6 +69,7 @@ import WireFormat
         expected.description = ""
         expected.timeoutMs = 0
         expected.maxInFlight = 7
+        expected.ratePerSecond = 0
         expected.hubSignature = false
         expected.retry = WebhookRetry()
         #expect(try fields(#"{"url":"u","event_types":["a"],"max_in_flight":7}"#, .replacement) == expected)

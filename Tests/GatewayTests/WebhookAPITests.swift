@@ -52,7 +52,7 @@ struct WebhookAPITests {
             let token = try gateway.token()
             let created = await gateway.send(
                 .post, "/api/v1/webhooks",
-                #"{"url":"https://example.org/a","event_types":["*"],"headers":{"X-A":"1"},"description":"d","timeout_ms":500,"max_in_flight":3,"enabled":false,"hub_signature":true,"retry":{"schedule_ms":[10000,30000]}}"#,
+                #"{"url":"https://example.org/a","event_types":["*"],"headers":{"X-A":"1"},"description":"d","timeout_ms":500,"max_in_flight":3,"rate_per_second":50,"enabled":false,"hub_signature":true,"retry":{"schedule_ms":[10000,30000]}}"#,
                 token: token)
             let path = "/api/v1/webhooks/" + (try #require(created.string("id")))
             let changed = await gateway.send(
@@ -62,14 +62,14 @@ struct WebhookAPITests {
             #expect(changed["enabled"] == .boolean(true))
             #expect(changed["timeout_ms"] == .null)
             #expect(try changed["retry"] == JSONValue(parsing: Array(#"{"schedule_ms":[10000,30000]}"#.utf8)))
-            #expect(changed["max_in_flight"] == .number("3"))
+            #expect(changed["max_in_flight"] == .number("3") && changed["rate_per_second"] == .number("50"))
             #expect(changed.string("description") == "d")
             #expect(try changed["headers"] == JSONValue(parsing: Array(#"{"X-B":"ä"}"#.utf8)))
             let replaced = await gateway.send(
                 .put, path, #"{"url":"https://example.org/b","event_types":["a"]}"#, token: token)
             #expect(replaced.status == 200)
             #expect(replaced.string("description") == "")
-            #expect(replaced["max_in_flight"] == .null)
+            #expect(replaced["max_in_flight"] == .null && replaced["rate_per_second"] == .null)
             #expect(replaced["headers"] == .object(JSONObject()))
             #expect(replaced["hub_signature"] == .boolean(false))
             #expect(replaced["retry"] == .null)

@@ -66,6 +66,9 @@ import Testing
 
     @Test(arguments: [
         ("webhook_busy", "because its webhook has as many requests under way as it may"),
+        ("rate_limited", "because its webhook gets as many requests a second as it may"),
+        ("breaker_open", "because most requests to its webhook failed lately, so that none is made for a while"),
+        ("webhook_paused", "because its webhook is paused"),
         ("webhook_disabled", "because its webhook is disabled"),
         ("webhook_unknown", "because the dispatcher does not know its webhook yet"),
         ("not_signed", "because its request could not be signed"),

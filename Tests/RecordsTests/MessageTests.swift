@@ -73,6 +73,8 @@ import WireFormat
         webhook.secrets = [secret, SealedSecret()]
         webhook.timeoutMs = 10_000
         webhook.maxInFlight = 128
+        webhook.ratePerSecond = 50
+        webhook.paused = true
         webhook.description = "d"
         webhook.hubSignature = true
         webhook.createdAtMs = 1

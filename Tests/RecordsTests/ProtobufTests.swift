@@ -181,6 +181,8 @@ extension Webhook {
             }
             writer.member("timeout_ms", timeoutMs)
             writer.member("max_in_flight", maxInFlight)
+            writer.member("rate_per_second", ratePerSecond)
+            writer.member("paused", paused)
             writer.member("description", description)
             writer.member("hub_signature", hubSignature)
             writer.member("created_at_ms", createdAtMs)
@@ -212,6 +214,8 @@ extension Webhook {
         }
         webhook.timeoutMs = random.number()
         webhook.maxInFlight = random.number()
+        webhook.ratePerSecond = random.number()
+        webhook.paused = random.chance(50)
         webhook.description = random.text()
         webhook.hubSignature = random.chance(50)
         webhook.createdAtMs = random.number()

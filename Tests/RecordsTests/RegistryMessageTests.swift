@@ -15,6 +15,8 @@ import WireFormat
         fields.maxInFlight = 7
         fields.description = ""
         fields.hubSignature = true
+        fields.ratePerSecond = 0
+        fields.paused = false
         var retry = WebhookRetry()
         retry.scheduleMs = [10_000, 30_000]
         retry.maxRetries = 0
@@ -82,6 +84,7 @@ import WireFormat
             assert [(h.name, h.value) for h in f.headers.headers] == [("X-A", ""), ("X-B", "b")]
             assert f.HasField("enabled") and not f.enabled and f.HasField("timeout_ms") and f.timeout_ms == 0
             assert f.max_in_flight == 7 and f.HasField("description") and f.description == "" and f.hub_signature
+            assert f.HasField("rate_per_second") and f.rate_per_second == 0 and f.HasField("paused") and not f.paused
             assert list(f.retry.schedule_ms) == [10000, 30000]
             assert f.retry.HasField("max_retries") and f.retry.max_retries == 0
             assert not f.retry.HasField("initial_delay_ms")

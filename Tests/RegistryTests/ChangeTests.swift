@@ -19,6 +19,8 @@ import WireFormat
                 fields.description = "for \"tests\""
                 fields.timeoutMs = 500
                 fields.maxInFlight = 3
+                fields.ratePerSecond = 50
+                fields.paused = true
                 fields.hubSignature = true
             }
             let webhook = created.webhook

@@ -34,13 +34,14 @@ import Testing
             $0.headers = [.init(name: "Host", value: "a\r\nb")]
             $0.timeoutMs = 99
             $0.maxInFlight = 10_001
+            $0.ratePerSecond = 1_000_001
             $0.description = "\u{0}"
         }
         #expect(
             found == [
                 "url field_invalid", "event_types[1] field_invalid", "event_types[2] field_invalid",
                 "headers[0].name field_invalid", "headers[0].value field_invalid", "timeout_ms field_invalid",
-                "max_in_flight field_invalid", "description field_invalid",
+                "max_in_flight field_invalid", "rate_per_second field_invalid", "description field_invalid",
             ])
     }
 
@@ -126,6 +127,8 @@ import Testing
         }
         for value: UInt32 in [0, 1, 10_000] { #expect(problems { $0.maxInFlight = value } == []) }
         #expect(problems { $0.maxInFlight = 10_001 } == ["max_in_flight field_invalid"])
+        for value: UInt32 in [0, 1, 1_000_000] { #expect(problems { $0.ratePerSecond = value } == []) }
+        #expect(problems { $0.ratePerSecond = 1_000_001 } == ["rate_per_second field_invalid"])
     }
 
     @Test func descriptionsAreText() {

@@ -70,7 +70,7 @@ public struct RetryPolicy: Equatable, Sendable {
     /// - Parameters:
     ///   - attempt: requests made for the delivery, this one included.
     ///   - parkedBefore: how often the delivery has been parked.
-    ///   - retryAfterMs: what the endpoint asked for.
+    ///   - retryAfterMs: what the endpoint asked for; of a parked one, when its webhook's gate is worth asking again.
     ///   - random: a number in 0 ..< 1, for the jitter.
     public func next(
         after verdict: Verdict, attempt: Int, parkedBefore: Int, retryAfterMs: Int64?, random: Double
@@ -78,8 +78,10 @@ public struct RetryPolicy: Equatable, Sendable {
         switch verdict {
         case .delivered: .delivered
         case .permanent(let reason): .giveUp(reason: reason)
-        case WebhookHold.disabled.verdict: .again(delayMs: jittered(maxParkedDelayMs, random), spent: false)
-        case .parked: .again(delayMs: jittered(parkedDelay(parkedBefore), random), spent: false)
+        case WebhookHold.disabled.verdict, WebhookHold.paused.verdict:
+            .again(delayMs: jittered(maxParkedDelayMs, random), spent: false)
+        case .parked:
+            .again(delayMs: max(jittered(parkedDelay(parkedBefore), random), retryAfterMs ?? 0), spent: false)
         case .retryable: again(attempt, retries, retryAfterMs, random)
         case .unknown: again(attempt, min(retries, maxRetriesWhenUnknown), retryAfterMs, random)
         }

@@ -19,6 +19,8 @@ extension Webhook {
         if let maxInFlight = fields.maxInFlight { webhook.maxInFlight = maxInFlight }
         if let description = fields.description { webhook.description = description }
         if let hubSignature = fields.hubSignature { webhook.hubSignature = hubSignature }
+        if let ratePerSecond = fields.ratePerSecond { webhook.ratePerSecond = ratePerSecond }
+        if let paused = fields.paused { webhook.paused = paused }
         if let retry = fields.retry { webhook.retry = retry.isEmpty ? nil : retry }
         return webhook
     }

@@ -21,6 +21,9 @@ public struct Webhook: Equatable, Sendable {
     public var updatedAtMs: Int64 = 0
     /// nil: the system's.
     public var retry: WebhookRetry?
+    /// 0: any.
+    public var ratePerSecond: UInt32 = 0
+    public var paused = false
 
     public init() {}
 
@@ -82,6 +85,8 @@ extension Webhook: WireMessage {
                 var retry = retry ?? WebhookRetry()
                 try retry.merge(&inner)
                 self.retry = retry
+            case 17: ratePerSecond = UInt32(truncatingIfNeeded: try field.varint())
+            case 18: paused = try field.bool()
             default: break
             }
         }
@@ -104,6 +109,8 @@ extension Webhook: WireMessage {
         writer.int64(14, createdAtMs)
         writer.int64(15, updatedAtMs)
         if let retry { writer.message(16) { retry.write(to: &$0) } }
+        writer.varint(17, UInt64(ratePerSecond))
+        writer.bool(18, paused)
     }
 }
 

@@ -14,6 +14,9 @@ public struct WebhookFields: Equatable, Sendable {
     public var hubSignature: Bool?
     /// Empty: the system's.
     public var retry: WebhookRetry?
+    /// 0: any.
+    public var ratePerSecond: UInt32?
+    public var paused: Bool?
 
     public init() {}
 }
@@ -40,6 +43,8 @@ extension WebhookFields: WireMessage {
                 var retry = retry ?? WebhookRetry()
                 try retry.merge(&inner)
                 self.retry = retry
+            case 10: ratePerSecond = UInt32(truncatingIfNeeded: try field.varint())
+            case 11: paused = try field.bool()
             default: break
             }
         }
@@ -77,5 +82,7 @@ extension WebhookFields: WireMessage {
         if let description { writer.string(7, present: description) }
         if let hubSignature { writer.varint(8, present: hubSignature ? 1 : 0) }
         if let retry { writer.message(9) { retry.write(to: &$0) } }
+        if let ratePerSecond { writer.varint(10, present: UInt64(ratePerSecond)) }
+        if let paused { writer.varint(11, present: paused ? 1 : 0) }
     }
 }

@@ -6,6 +6,7 @@ public struct WebhookRules: Sendable {
     public static let maximumDescriptionLength = 1024
     public static let timeoutMs: ClosedRange<UInt32> = 100...30_000
     public static let maxInFlight: ClosedRange<UInt32> = 1...10_000
+    public static let ratePerSecond: ClosedRange<UInt32> = 1...1_000_000
 
     /// Whether endpoints may be on this machine: the development profile.
     public var allowsLoopback: Bool
@@ -40,6 +41,9 @@ public struct WebhookRules: Sendable {
         if let headers = fields.headers { problems += HeaderRules.problems(in: headers) }
         if let value = fields.timeoutMs { problems += Self.problem("timeout_ms", value, Self.timeoutMs) }
         if let value = fields.maxInFlight { problems += Self.problem("max_in_flight", value, Self.maxInFlight) }
+        if let value = fields.ratePerSecond {
+            problems += Self.problem("rate_per_second", value, Self.ratePerSecond)
+        }
         if let text = fields.description, let detail = Self.problem(withDescription: text) {
             problems.append(invalid("description", detail))
         }

@@ -2,57 +2,42 @@ internal import Delivering
 internal import HTTPSending
 internal import Records
 internal import StandardWebhooks
-internal import Synchronization
-
-/// How many requests of this process are on their way to one webhook: the only thing about deliveries that workers share.
-final class WebhookLimit: Sendable {
-    private let inFlight = Atomic<Int>(0)
-
-    /// Takes one place of `limit`; false where all are taken.
-    func acquire(limit: Int) -> Bool {
-        if inFlight.add(1, ordering: .relaxed).newValue <= limit { return true }
-        inFlight.subtract(1, ordering: .relaxed)
-        return false
-    }
-
-    func release() { inFlight.subtract(1, ordering: .relaxed) }
-}
 
 /// A webhook, ready to be sent to: secrets opened, headers rendered. Immutable; a change makes another one, which shares the
-/// limit, so that requests under way keep counting.
+/// gate, so that requests under way keep counting.
 final class CompiledWebhook: Sendable {
     let id: String
     let tenant: String
     let version: UInt64
     let isEnabled: Bool
+    let url: String
     let eventTypes: [String]
     let endpoint: Endpoint
     /// The webhook's own headers.
     let lines: HeaderLines
     let timeoutMs: Int
-    let maxInFlight: Int
     let retries: RetryPolicy
-    let limit: WebhookLimit
+    let gate: SharedGate
     private let hasHubSignature: Bool
     private let keys: [(keys: WebhookSigningKeys, expiresAtMs: Int64)]
 
     init(
         _ webhook: Webhook, endpoint: Endpoint, keys: [(keys: WebhookSigningKeys, expiresAtMs: Int64)],
-        defaults: WebhookDefaults, limit: WebhookLimit
+        defaults: WebhookDefaults, gate: SharedGate
     ) {
         id = webhook.id
         tenant = webhook.tenant
         version = webhook.version
         isEnabled = webhook.enabled
+        url = webhook.url
         eventTypes = webhook.eventTypes
         self.endpoint = endpoint
         var lines = HeaderLines()
         for header in webhook.headers { lines.append(header.name, header.value) }
         self.lines = lines
         timeoutMs = webhook.timeoutMs == 0 ? defaults.timeoutMs : Int(webhook.timeoutMs)
-        maxInFlight = webhook.maxInFlight == 0 ? defaults.maxInFlight : Int(webhook.maxInFlight)
         retries = defaults.retries.overridden(by: webhook.retry)
-        self.limit = limit
+        self.gate = gate
         hasHubSignature = webhook.hubSignature
         self.keys = keys
     }
@@ -80,4 +65,11 @@ struct WebhookDefaults: Sendable {
     var timeoutMs: Int
     var maxInFlight: Int
     var retries: RetryPolicy
+    var breaker: BreakerRules
+
+    func gateRules(of webhook: Webhook) -> GateRules {
+        GateRules(
+            maxInFlight: webhook.maxInFlight == 0 ? maxInFlight : Int(webhook.maxInFlight),
+            ratePerSecond: webhook.ratePerSecond, isPaused: webhook.paused, breaker: breaker)
+    }
 }

@@ -22,6 +22,7 @@ struct DispatchSettings: Sendable {
     /// How long a delivery is tried or waits altogether.
     var maxAgeMs: Int64
     var webhookDefaults: WebhookDefaults
+    var classification: ClassificationRules
     var connectTimeoutMs: Int
     var sender: HTTPSenderConfiguration
     /// A loop that slept longer than this has its assignment confirmed before it sends again. Nanoseconds.
@@ -56,6 +57,7 @@ struct DispatchSettings: Sendable {
         maxHeldBytes = dispatcher.memoryBytes
         maxAgeMs = Int64(configuration.retry.maxAge.milliseconds)
         webhookDefaults = WebhookDefaults(configuration)
+        classification = configuration.classification.rules
         connectTimeoutMs = dispatcher.connectTimeout.milliseconds
         sender = HTTPSenderConfiguration()
         sender.addressPolicy = AddressPolicy(
@@ -74,5 +76,10 @@ extension WebhookDefaults {
             initialDelayMs: Int64(retry.initialDelay.milliseconds), multiplier: retry.multiplier,
             maxDelayMs: Int64(retry.maxDelay.milliseconds), maxRetries: retry.maxRetries,
             scheduleMs: retry.schedule.map { Int64($0.milliseconds) }, jitter: retry.jitter)
+        let breaker = configuration.breaker
+        self.breaker = BreakerRules(
+            failureRatio: breaker.isEnabled ? breaker.failureRatio : .infinity,
+            window: UInt64(breaker.window.milliseconds) * 1_000_000, minimumRequests: breaker.minimumRequests,
+            openFor: UInt64(breaker.openFor.milliseconds) * 1_000_000, probes: breaker.probes)
     }
 }

@@ -72,10 +72,14 @@ final class DispatchTableCompiler {
     private func compile(_ webhook: Webhook) -> CompiledWebhook? {
         let known = table.byID[webhook.id]
         if let known, known.version == webhook.version { return known }
+        let rules = defaults.gateRules(of: webhook)
+        let gate = known?.gate ?? SharedGate(rules)
+        let isAnother = known.map { $0.url != webhook.url || $0.isEnabled != webhook.enabled } ?? false
+        gate.follow(rules, resets: isAnother)
         do {
             return CompiledWebhook(
                 webhook, endpoint: try Endpoint(webhook.url), keys: try keys(of: webhook), defaults: defaults,
-                limit: known?.limit ?? WebhookLimit())
+                gate: gate)
         } catch {
             log.error(
                 "a webhook cannot be sent to",

@@ -1,3 +1,4 @@
+internal import Delivering
 public import LifeCycle
 internal import Logs
 public import ServiceSupport
@@ -39,6 +40,12 @@ public final class Dispatcher: Service {
 
     /// Whether every worker reaches Kafka.
     public var canProduce: Bool { status.withLock { $0.unhealthyWorkers.isEmpty } }
+
+    /// How the gate of the tenant's webhook stands here; nil where this process does not know the webhook.
+    func standing(ofWebhook id: String, tenant: String, now: UInt64) -> GateStanding? {
+        guard let webhook = table.value.byID[id], webhook.tenant == tenant else { return nil }
+        return webhook.gate.standing(now: now)
+    }
 
     /// How long stopping may take: the longest request that a webhook may ask for, and what follows it.
     public static func stopsWithin(_ configuration: Configuration) -> Duration {

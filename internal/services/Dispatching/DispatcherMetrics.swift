@@ -7,6 +7,7 @@ internal import Synchronization
 final class DispatcherMetrics: Sendable {
     let attempts: Counter
     let parked: MetricFamily<Counter>
+    let breakers: MetricFamily<Counter>
     let skipped: Counter
     let rewrites: Counter
     let commits: Counter
@@ -40,6 +41,9 @@ final class DispatcherMetrics: Sendable {
         parked = registry.counter(
             "webhook_delivery_parked_total", help: "Deliveries put aside without a request, by reason.",
             labels: ["reason"])
+        breakers = registry.counter(
+            "webhook_dispatcher_breaker_changes_total", help: "Breakers of webhooks that opened or closed.",
+            labels: ["to"])
         skipped = registry.counter(
             "webhook_delivery_skipped_total",
             help: "Deliveries found settled in attempts when a partition was taken over.")

@@ -18,5 +18,8 @@ public func dispatcherServices(_ context: ServiceContext) throws -> [any Service
     context.readiness.register("kafka") {
         dispatcher.canProduce ? .ready : .unavailable("no broker answers")
     }
-    return [table, dispatcher, ServiceServer(context, listen: configuration.dispatcher.listen)]
+    let breakers = BreakerRoute(settings: configuration.internalCalls, standing: dispatcher.standing)
+    return [
+        table, dispatcher, ServiceServer(context, listen: configuration.dispatcher.listen, routes: [breakers.route]),
+    ]
 }

@@ -10,73 +10,11 @@ internal import Records
 internal import Settling
 internal import StandardWebhooks
 
-/// Starting requests, and what their ends mean.
+/// Making requests, and what their ends mean.
 extension Worker {
-    /// Starts what is ready, as far as the crash bound and the webhooks' limits allow.
-    func startReady() {
-        while !ready.isEmpty {
-            guard acquireOpen() else { return }
-            guard let delivery = ready.popFirst() else { return open.release() }
-            if delivery.source.partition.isClosing {
-                open.release()
-            } else if waiting[delivery.webhookID] == nil, acquire(delivery.webhook) {
-                start(delivery)
-            } else {
-                open.release()
-                wait(delivery)
-            }
-        }
-    }
-
-    /// The crash bound: a place among the process's open requests.
-    private func acquireOpen() -> Bool {
-        isConfirmed && !hasSlept && !open.isStalled && open.acquire(limit: settings.bound.maxOpen)
-    }
-
-    private func acquire(_ webhook: CompiledWebhook?) -> Bool {
-        guard let webhook else { return true }
-        return webhook.limit.acquire(limit: webhook.maxInFlight)
-    }
-
-    private func wait(_ delivery: Delivery) {
-        var queue = waiting.removeValue(forKey: delivery.webhookID) ?? ShortQueue(bounds: settings.shortQueue)
-        let fits = queue.append(delivery, bytes: delivery.source.payload?.count ?? 0, now: loop.now)
-        if !queue.isEmpty { waiting[delivery.webhookID] = queue }
-        if !fits { park(delivery, WebhookHold.busy.verdict) }
-    }
-
-    /// Starts what waits for one webhook, as far as its limit has room.
-    func startWaiting(of webhookID: String) {
-        guard var queue = waiting.removeValue(forKey: webhookID) else { return }
-        while let webhook = queue.first?.webhook {
-            if queue.first?.source.partition.isClosing == true {
-                _ = queue.popFirst()
-                continue
-            }
-            guard acquireOpen() else { break }
-            guard acquire(webhook), let delivery = queue.popFirst() else {
-                open.release()
-                break
-            }
-            start(delivery)
-        }
-        if !queue.isEmpty { waiting[webhookID] = queue }
-    }
-
-    /// Parks what has waited too long for its webhook.
-    func parkExpired() {
-        for webhookID in Array(waiting.keys) {
-            guard var queue = waiting.removeValue(forKey: webhookID) else { continue }
-            while let delivery = queue.popExpired(now: loop.now) {
-                if !delivery.source.partition.isClosing { park(delivery, WebhookHold.busy.verdict) }
-            }
-            if !queue.isEmpty { waiting[webhookID] = queue }
-        }
-    }
-
     // MARK: One request
 
-    private func start(_ delivery: Delivery) {
+    func start(_ delivery: Delivery, _ permit: WebhookGate.Permit) {
         guard let webhook = delivery.webhook else { preconditionFailure("admitted without a webhook") }
         // An event's record may have no value: its body is empty then.
         let payload = delivery.source.payload ?? UnsafeRawBufferPointer(start: nil, count: 0)
@@ -86,7 +24,7 @@ extension Worker {
             try buildLines(delivery, webhook, payload, nowMs)
         } catch {
             open.release()
-            webhook.limit.release()
+            _ = webhook.gate.ended(permit, .nothing, now: loop.now)
             park(delivery, .parked(reason: "not_signed"))
             log.error("a request cannot be signed", metadata: ["webhook": "\(webhook.id)", "error": "\(error)"])
             return
@@ -99,7 +37,7 @@ extension Worker {
         metrics.attempts.increment()
         let id = sender.send(request) { [unowned self] id, result in
             running[id] = nil
-            finished(delivery, webhook, result)
+            finished(delivery, webhook, permit, result)
         }
         running[id] = delivery
     }
@@ -128,19 +66,22 @@ extension Worker {
         }
     }
 
-    private func finished(_ delivery: Delivery, _ webhook: CompiledWebhook, _ result: HTTPSendResult) {
-        webhook.limit.release()
+    private func finished(
+        _ delivery: Delivery, _ webhook: CompiledWebhook, _ permit: WebhookGate.Permit, _ result: HTTPSendResult
+    ) {
         let partition = delivery.source.partition
         partition.busy -= 1
         if partition.isLost, result.failure == .aborted {
             // Its new owner sees it unsettled and makes the request itself.
             open.release()
+            _ = webhook.gate.ended(permit, .nothing, now: loop.now)
             return
         }
         delivery.ticket = unacknowledged.add(now: loop.now)
         let end = RequestEnd(result)
-        var (verdict, effects) = classify(end)
+        var (verdict, effects) = settings.classification.classify(end)
         note(end, webhook.endpoint.host, &verdict)
+        heed(webhook.gate.ended(permit, GateReport(verdict, effects), now: loop.now), webhook)
         delivery.outcome.status = UInt32(clamping: result.status)
         delivery.outcome.durationUs = UInt64(clamping: result.durationMicroseconds)
         if verdict != .delivered { delivery.outcome.response = result.body }
@@ -164,14 +105,23 @@ extension Worker {
         }
     }
 
+    private func heed(_ news: GateNews, _ webhook: CompiledWebhook) {
+        guard let isOpen = news.isOpen else { return }
+        metrics.breakers.labelled(isOpen ? "open" : "closed").increment()
+        log.notice(
+            isOpen ? "a webhook's breaker opened: most of its requests failed" : "a webhook's breaker closed again",
+            metadata: ["webhook": "\(webhook.id)", "tenant": "\(webhook.tenant)"])
+    }
+
     // MARK: Verdicts
 
     /// Puts a delivery aside for which no request was made.
-    func park(_ delivery: Delivery, _ verdict: Verdict) {
+    /// - Parameter delayMs: It is not worth looking at it again before.
+    func park(_ delivery: Delivery, _ verdict: Verdict, delayMs: Int64? = nil) {
         let retries = delivery.webhook?.retries ?? settings.webhookDefaults.retries
         let next = retries.next(
             after: verdict, attempt: Int(delivery.attemptsBefore), parkedBefore: delivery.parkedBefore,
-            retryAfterMs: nil, random: Double(random.next() >> 11) * 0x1p-53)
+            retryAfterMs: delayMs, random: Double(random.next() >> 11) * 0x1p-53)
         metrics.parked.labelled(verdict.reason).increment()
         conclude(delivery, next, verdict: verdict)
     }

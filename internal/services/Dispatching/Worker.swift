@@ -40,8 +40,8 @@ final class Worker: @unchecked Sendable {
     var partitions: [TopicPartition: OwnedPartition] = [:]
     /// Taken, and waiting for the crash bound to let them start.
     var ready = ShortQueue<Delivery>(bounds: ShortQueueBounds(bytes: .max, wait: .max))
-    /// Waiting for their webhook's limit; only webhooks that have something waiting.
-    var waiting: [String: ShortQueue<Delivery>] = [:]
+    /// Waiting for their webhook's gate; only webhooks that have something waiting.
+    var waiting: [String: WaitingDeliveries] = [:]
     var running: [HTTPSendID: Delivery] = [:]
     var unacknowledged = Unacknowledged()
     var writes = Slab<Write>()

@@ -41,6 +41,7 @@ public enum Gateway {
         let routes =
             Login(context, users: users, hasher: hasher, authority: tokens.authority).routes
             + WebhookRoutes(registry: registry, access: access).routes
+            + [try BreakerRoute(configuration, registry: registry, access: access).route]
             + HistoryRoutes(history: history, registry: registry, access: access).routes
             + steering.routes(access)
         let events = try eventRoutes(context, at: "/api/v1/events", isOpen: false, isRequired: false)

@@ -113,6 +113,9 @@ struct Standing: Equatable, Sendable {
     static func parked(_ reason: String?) -> String {
         switch reason {
         case "webhook_busy": "its webhook has as many requests under way as it may"
+        case "rate_limited": "its webhook gets as many requests a second as it may"
+        case "breaker_open": "most requests to its webhook failed lately, so that none is made for a while"
+        case "webhook_paused": "its webhook is paused"
         case "webhook_disabled": "its webhook is disabled"
         case "webhook_unknown": "the dispatcher does not know its webhook yet"
         case "not_signed": "its request could not be signed"

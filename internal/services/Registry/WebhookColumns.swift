@@ -6,13 +6,14 @@ internal import WireFormat
 enum WebhookColumns {
     static let names = """
         id, tenant, version, url, event_types, header_names, header_values, enabled, disabled_reason, secrets, timeout_ms, \
-        max_in_flight, description, hub_signature, created_at, updated_at, retry
+        max_in_flight, description, hub_signature, created_at, updated_at, retry, rate_per_second, paused
         """
 
-    /// `$1` … `$17`, in the order of `names`. Cast, because a SELECT's bare parameter would be text.
+    /// `$1` … `$19`, in the order of `names`. Cast, because a SELECT's bare parameter would be text.
     static let parameters = """
         $1::text, $2::text, $3::bigint, $4::text, $5::text[], $6::text[], $7::text[], $8::boolean, $9::text, $10::bytea, \
-        $11::integer, $12::integer, $13::text, $14::boolean, $15::timestamptz, $16::timestamptz, $17::bytea
+        $11::integer, $12::integer, $13::text, $14::boolean, $15::timestamptz, $16::timestamptz, $17::bytea, $18::integer, \
+        $19::boolean
         """
 
     static func values(_ webhook: Webhook) -> [PostgresValue] {
@@ -23,7 +24,8 @@ enum WebhookColumns {
             .bytes(encoded(webhook.secrets)), .integer(Int64(webhook.timeoutMs)), .integer(Int64(webhook.maxInFlight)),
             .text(webhook.description), .boolean(webhook.hubSignature),
             .timestamp(milliseconds: webhook.createdAtMs), .timestamp(milliseconds: webhook.updatedAtMs),
-            webhook.retry.map { .bytes($0.encoded()) } ?? .null,
+            webhook.retry.map { .bytes($0.encoded()) } ?? .null, .integer(Int64(webhook.ratePerSecond)),
+            .boolean(webhook.paused),
         ]
     }
 
@@ -48,6 +50,8 @@ enum WebhookColumns {
         webhook.createdAtMs = try row.decode("created_at", as: PostgresTimestamp.self).milliseconds
         webhook.updatedAtMs = try row.decode("updated_at", as: PostgresTimestamp.self).milliseconds
         webhook.retry = try row.decodeIfPresent("retry", as: [UInt8].self).map { try WebhookRetry(decoding: $0) }
+        webhook.ratePerSecond = try row.decode("rate_per_second")
+        webhook.paused = try row.decode("paused")
         return webhook
     }
 

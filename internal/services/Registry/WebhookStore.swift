@@ -23,13 +23,13 @@ struct WebhookStore: Sendable {
             """
             WITH room AS (
                 INSERT INTO registry.tenants AS known (tenant, webhooks) VALUES ($2, 1)
-                ON CONFLICT (tenant) DO UPDATE SET webhooks = known.webhooks + 1 WHERE known.webhooks < $18
+                ON CONFLICT (tenant) DO UPDATE SET webhooks = known.webhooks + 1 WHERE known.webhooks < $20
                 RETURNING 1),
             stored AS (
                 INSERT INTO registry.webhooks (\(WebhookColumns.names))
                 SELECT \(WebhookColumns.parameters) FROM room RETURNING id),
             queued AS (
-                INSERT INTO registry.outbox (webhook_id, value) SELECT id, $19::bytea FROM stored RETURNING number)
+                INSERT INTO registry.outbox (webhook_id, value) SELECT id, $21::bytea FROM stored RETURNING number)
             SELECT number, pg_notify('\(Outbox.channel)', '') FROM queued
             """,
             WebhookColumns.values(webhook) + [.integer(Int64(limit)), .bytes(webhook.encoded())])

@@ -45,10 +45,13 @@ enum WebhookAnswers {
         writer.member("enabled", webhook.enabled)
         writer.key("disabled_reason")
         if webhook.disabledReason.isEmpty { writer.null() } else { writer.string(webhook.disabledReason) }
+        writer.member("paused", webhook.paused)
         writer.key("timeout_ms")
         writer.numberOrNull(webhook.timeoutMs)
         writer.key("max_in_flight")
         writer.numberOrNull(webhook.maxInFlight)
+        writer.key("rate_per_second")
+        writer.numberOrNull(webhook.ratePerSecond)
         writer.member("hub_signature", webhook.hubSignature)
         writer.key("retry")
         if let retry = webhook.retry { retry.write(json: &writer) } else { writer.null() }

@@ -23,6 +23,7 @@ enum WebhookBody {
         fields.enabled = try input.boolean("enabled")
         fields.timeoutMs = try input.number("timeout_ms", WebhookRules.timeoutMs)
         fields.maxInFlight = try input.number("max_in_flight", WebhookRules.maxInFlight)
+        fields.ratePerSecond = try input.number("rate_per_second", WebhookRules.ratePerSecond)
         fields.description = try input.string("description")
         fields.hubSignature = try input.boolean("hub_signature")
         fields.retry = try input.value("retry").map { value throws(JSONFieldError) in try WebhookRetry(json: value) }
@@ -45,6 +46,7 @@ extension WebhookFields {
         if enabled == nil, hasDefault("enabled") { enabled = true }
         if timeoutMs == nil, hasDefault("timeout_ms") { timeoutMs = 0 }
         if maxInFlight == nil, hasDefault("max_in_flight") { maxInFlight = 0 }
+        if ratePerSecond == nil, hasDefault("rate_per_second") { ratePerSecond = 0 }
         if description == nil, hasDefault("description") { description = "" }
         if hubSignature == nil, hasDefault("hub_signature") { hubSignature = false }
         if retry == nil, hasDefault("retry") { retry = WebhookRetry() }

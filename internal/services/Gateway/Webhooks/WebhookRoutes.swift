@@ -18,6 +18,8 @@ struct WebhookRoutes: Sendable {
             access.route("PUT", path + "/{id}", .writeWebhooks) { try await update($0, $1, .replacement) },
             access.route("DELETE", path + "/{id}", .writeWebhooks, delete),
             access.route("POST", path + "/{id}/rotate-secret", .writeWebhooks, rotateSecret),
+            access.route("POST", path + "/{id}/pause", .writeWebhooks) { try await pause($0, $1, true) },
+            access.route("POST", path + "/{id}/resume", .writeWebhooks) { try await pause($0, $1, false) },
         ]
     }
 
@@ -70,6 +72,19 @@ struct WebhookRoutes: Sendable {
         call.fields = try WebhookBody.fields(try request.jsonBody(), for: purpose)
         let reply = try await registry.change(
             RegistryMethod.update, call, headers: call.fields.headers, returning: UpdateWebhookReply.self)
+        return .json(
+            WebhookAnswers.change(reply.webhook, pending: reply.pending),
+            headers: [("etag", entityTag(reply.webhook.version))])
+    }
+
+    /// Sets whether it is paused; where it is already, nothing changes.
+    private func pause(_ request: HTTPRequest, _ caller: TokenClaims, _ isPaused: Bool) async throws -> HTTPResponse {
+        var call = UpdateWebhookRequest()
+        call.tenant = caller.tenant
+        call.id = request.parameters["id"] ?? ""
+        call.expectedVersion = try request.expectedVersion() ?? 0
+        call.fields.paused = isPaused
+        let reply = try await registry.change(RegistryMethod.update, call, returning: UpdateWebhookReply.self)
         return .json(
             WebhookAnswers.change(reply.webhook, pending: reply.pending),
             headers: [("etag", entityTag(reply.webhook.version))])

@@ -36,6 +36,8 @@ public struct Configuration: Sendable {
     public let events: EventSettings
     public let endpoints: EndpointSettings
     public let retry: RetrySettings
+    public let breaker: BreakerSettings
+    public let classification: ClassificationSettings
     public let kafka: KafkaSettings
     public let postgres: PostgresSettings
     public let redis: RedisSettings
@@ -76,6 +78,8 @@ public struct Configuration: Sendable {
         events = EventSettings(reader.section("events"))
         endpoints = EndpointSettings(reader.section("endpoints"))
         retry = RetrySettings(reader.section("retry"))
+        breaker = BreakerSettings(reader.section("breaker"))
+        classification = ClassificationSettings(reader.section("classification"))
         kafka = KafkaSettings(reader.section("kafka"))
         postgres = PostgresSettings(reader.section("postgres"))
         redis = RedisSettings(reader.section("redis"))

@@ -1,4 +1,5 @@
 internal import Cryptography
+public import HTTPServing
 internal import Settings
 
 /// `auth`: the tokens of the API.
@@ -53,6 +54,11 @@ public struct InternalSettings: Sendable {
         token = settings.value(
             "token", .text(32...1_024), default: Self.developmentToken, isSecret: true,
             "What services show each other with every call.")
+    }
+
+    /// Whether the request shows the token.
+    public func allows(_ request: HTTPRequest) -> Bool {
+        constantTimeEqual(Array((request.header("authorization") ?? "").utf8), Array("Bearer \(token)".utf8))
     }
 }
 

@@ -7,6 +7,7 @@ public struct GatewaySettings: Sendable {
     /// nil: plain text.
     public let registryTLS: TLSFiles?
     public let observability: HostPort
+    public let dispatchers: [HostPort]
 
     init(_ settings: SettingsSection) {
         listen = settings.value("listen", .hostPort, default: .loopback(8_080), "Where the API is served.")
@@ -17,6 +18,9 @@ public struct GatewaySettings: Sendable {
             certificate: "the gateway's", isServer: false)
         observability = settings.value(
             "observability", .hostPort, default: .loopback(8_085), "Where history is asked for.")
+        dispatchers = settings.value(
+            "dispatchers", .list(of: .hostPort), default: [.loopback(8_083)],
+            "Every dispatcher: each is asked how a webhook's breaker stands there.")
     }
 }
 
@@ -218,6 +222,35 @@ public struct RetrySettings: Sendable {
             "How long a delivery is tried or waits altogether, before it is given up.")
         if schedule.count > 50 { settings.refuse("schedule", because: "must not have more than 50 delays") }
         if maxDelay < initialDelay { settings.refuse("max_delay", because: "must not be below retry.initial_delay") }
+    }
+}
+
+/// `breaker`: keeps requests from endpoints that fail anyway.
+public struct BreakerSettings: Sendable {
+    public let isEnabled: Bool
+    public let failureRatio: Double
+    public let window: Duration
+    public let minimumRequests: Int
+    public let openFor: Duration
+    public let probes: Int
+
+    init(_ settings: SettingsSection) {
+        isEnabled = settings.value(
+            "enabled", .boolean, default: true,
+            "Whether nothing is sent for a while to an endpoint at which most requests fail.")
+        failureRatio = settings.value(
+            "failure_ratio", .number(0.01...1), default: 0.7,
+            "The part of the requests that must fail for that, in each dispatcher process.")
+        window = settings.value(
+            "window", .duration(.seconds(1) ... .days(1)), default: .seconds(300), "How long a request counts.")
+        minimumRequests = settings.value(
+            "minimum_requests", .integer(1...1_000_000), default: 10, "How many must have been made in that time.")
+        openFor = settings.value(
+            "open_for", .duration(.milliseconds(100) ... .days(1)), default: .seconds(30),
+            "How long nothing is sent, before a few requests probe the endpoint.")
+        probes = settings.value(
+            "probes", .integer(1...1_000), default: 3,
+            "How many do, all of which must succeed for it to get everything again.")
     }
 }
 

@@ -42,6 +42,7 @@ actor LocalSystem {
             "MARTLET_PROFILE": "development", "MARTLET_GATEWAY_LISTEN": address(ports.gateway),
             "MARTLET_GATEWAY_REGISTRY": address(ports.registryGRPC),
             "MARTLET_GATEWAY_OBSERVABILITY": address(ports.observability),
+            "MARTLET_GATEWAY_DISPATCHERS": address(ports.dispatcher),
             "MARTLET_REGISTRY_LISTEN": address(ports.registry),
             "MARTLET_REGISTRY_LISTEN_GRPC": address(ports.registryGRPC),
             "MARTLET_INGESTION_LISTEN": address(ports.ingestion),
