@@ -247,7 +247,7 @@ let suites: [Target] = [
         "SupervisingTests",
         [
             "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "EventLoops", "Flags", "Kafka", "Records", "WireFormat", "martlet", "TestSupport",
+            "EventLoops", "Flags", "Kafka", "Records", "Accounting", "CLinux", "WireFormat", "martlet", "TestSupport",
         ]),
     tests(
         "GuideTests",

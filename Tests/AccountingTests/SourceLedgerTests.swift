@@ -182,28 +182,3 @@ private struct NaiveLedger {
         return false
     }
 }
-
-@Suite struct RepeatFinderTests {
-    @Test func aSecondOutcomeOfARecordIsFoundAndWhichKindItIs() {
-        var finder = RepeatFinder()
-        func learn(_ outcome: Outcome) -> RepeatFinder.Repeat? { finder.learn(outcome) }
-        #expect(learn(.settled(1, "a", of: 2, request: 7)) == nil)
-        #expect(learn(.settled(1, "b", of: 2, request: 8)) == nil)
-        #expect(learn(.settled(2, "a", request: 9)) == nil)
-        #expect(learn(.settled(1, "a", of: 2, request: 7)) == .sameOutcome)
-        #expect(learn(.settled(1, "b", of: 2, request: 10)) == .anotherOutcome)
-        // Another log has other records at the same offsets.
-        #expect(learn(.settled(1, "a", of: 2, request: 11, timestamp: 6)) == nil)
-        #expect(learn(.covering(1...9)) == nil)
-        #expect(learn(.covering(1...9)) == nil)
-    }
-
-    @Test func itForgetsTheOldestOnes() {
-        var finder = RepeatFinder(capacity: 3)
-        func learn(_ outcome: Outcome) -> RepeatFinder.Repeat? { finder.learn(outcome) }
-        for offset in 0..<5 as Range<Int64> { #expect(learn(.settled(offset)) == nil) }
-        #expect(learn(.settled(4)) == .sameOutcome)
-        #expect(learn(.settled(2)) == .sameOutcome)
-        #expect(learn(.settled(1)) == nil)
-    }
-}

@@ -72,6 +72,8 @@ import Testing
                         "webhook_events_dedup_window_seconds 86400",
                     ]),
                 Expectation(output: ["webhook_delivery_attempts_total"]),
+                // After all that the pages before have done.
+                Expectation(output: ["unaccounted: 0", "Balanced."]),
             ]
         ),
     ]

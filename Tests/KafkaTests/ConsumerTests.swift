@@ -57,6 +57,10 @@ import Testing
         let note = "bm90ZQ==" + String(repeating: "x", count: 1_000)
         #expect(await probe.commit([OffsetCommit(first, offset: 4, metadata: note)]) == [:])
         #expect(try await probe.committed([first, second]) == [first: OffsetCommit(first, offset: 4, metadata: note)])
+        // Whoever looks on from outside sees the same.
+        let outside = try GroupOffsets(broker.configuration(), groupID: group)
+        #expect(
+            try await outside.committed([first, second]) == [first: OffsetCommit(first, offset: 4, metadata: note)])
         #expect(
             try await probe.watermarks([first, second]) == [
                 first: Watermarks(low: 0, high: 10), second: Watermarks(low: 0, high: 0),

@@ -63,6 +63,24 @@ func queryWatermarks(
     return .success(found)
 }
 
+/// Reads a group's committed offsets and metadata; partitions without any are left out. The client names the group. Blocks.
+func queryCommitted(
+    _ client: OpaquePointer, _ partitions: [TopicPartition], _ timeoutMilliseconds: Int32
+) -> Result<[TopicPartition: OffsetCommit], KafkaError> {
+    let list = PartitionList(partitions)
+    let code = rd_kafka_committed(client, list.pointer, timeoutMilliseconds)
+    if let error = KafkaError(ifError: code, "reading committed offsets") { return .failure(error) }
+    var found: [TopicPartition: OffsetCommit] = [:]
+    for entry in list.pointer.entries {
+        if let error = KafkaError(ifError: entry.err, "committed offset of \(entry.name)") {
+            return .failure(error)
+        }
+        guard entry.offset >= 0 else { continue }
+        found[entry.name] = OffsetCommit(entry.name, offset: entry.offset, metadata: entry.metadataText)
+    }
+    return .success(found)
+}
+
 private let queryPauseMicroseconds: UInt32 = 50_000
 
 private let passingErrors = [

@@ -200,26 +200,9 @@ public final class Consumer {
     ) {
         let completion = Confined(completion)
         handle.onOwnThread { [loop] client in
-            let result = Self.readCommitted(client, partitions, timeoutMilliseconds)
+            let result = queryCommitted(client, partitions, timeoutMilliseconds)
             loop.execute { completion.value(result) }
         }
-    }
-
-    private static func readCommitted(
-        _ client: OpaquePointer, _ partitions: [TopicPartition], _ timeout: Int32
-    ) -> Result<[TopicPartition: OffsetCommit], KafkaError> {
-        let list = PartitionList(partitions)
-        let code = rd_kafka_committed(client, list.pointer, timeout)
-        if let error = KafkaError(ifError: code, "reading committed offsets") { return .failure(error) }
-        var found: [TopicPartition: OffsetCommit] = [:]
-        for entry in list.pointer.entries {
-            if let error = KafkaError(ifError: entry.err, "committed offset of \(entry.name)") {
-                return .failure(error)
-            }
-            guard entry.offset >= 0 else { continue }
-            found[entry.name] = OffsetCommit(entry.name, offset: entry.offset, metadata: entry.metadataText)
-        }
-        return .success(found)
     }
 
     /// Asks the brokers for the bounds of the partitions' logs. On a thread of its own.

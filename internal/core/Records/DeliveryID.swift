@@ -52,6 +52,9 @@ public struct DeliveryID: Hashable, Sendable, CustomStringConvertible {
         return bytes
     }
 
+    /// 64 of its bits, for tables whose size counts and where taking one delivery for another costs little.
+    public var word: UInt64 { low }
+
     public var description: String { "dlv_" + hexText(high) + hexText(low) }
 }
 

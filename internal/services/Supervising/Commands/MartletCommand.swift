@@ -10,7 +10,8 @@ public struct MartletCommand: ParsableCommand {
         subcommands: [
             UpCommand.self, DownCommand.self, StatusCommand.self, LogsCommand.self, ResetCommand.self, DemoCommand.self,
             SendCommand.self, ListenCommand.self, TailCommand.self, RetryCommand.self, ResendCommand.self,
-            CancelCommand.self, DeadLetterCommand.self, ConfigCommand.self, MigrateCommand.self, UsersCommand.self,
+            CancelCommand.self, DeadLetterCommand.self, AuditCommand.self, ConfigCommand.self, MigrateCommand.self,
+            UsersCommand.self,
             DoctorCommand.self, CompletionsCommand.self,
         ])
 
