@@ -241,7 +241,7 @@ let suites: [Target] = [
         "ObservingTests",
         [
             "Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "WireFormat", "HTTPServing", "JSONScanning",
-            "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "TestSupport", "observability",
+            "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "Settling", "TestSupport", "observability",
         ]),
     tests(
         "SupervisingTests",

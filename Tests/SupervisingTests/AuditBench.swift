@@ -1,5 +1,4 @@
 import CLinux
-import EventLoops
 import Kafka
 import Records
 import ServiceSupport
@@ -106,23 +105,8 @@ struct AuditBench {
             OffsetCommit(TopicPartition(topics.events, 0), offset: events, metadata: "1:0"),
             OffsetCommit(TopicPartition(topics.deliveries, 0), offset: deliveries, metadata: "1:0"),
         ]
-        let thread = try EventLoopThread()
-        thread.start(name: "test-commit")
-        let configuration = ConsumerConfiguration(broker.configuration(), groupID: group)
-        let made = await thread.run { loop in Result { Held(value: try Consumer(configuration, on: loop) { _ in }) } }
-        let consumer = try made.get()
-        let failures = await withCheckedContinuation { continuation in
-            thread.loop.execute { consumer.value.commit(commits) { continuation.resume(returning: $0) } }
-        }
-        await withCheckedContinuation { continuation in
-            thread.loop.execute { consumer.value.close { continuation.resume() } }
-        }
-        await thread.stop()
-        if let failure = failures.values.first { throw failure }
+        try await broker.commit(commits, group: group)
     }
-
-    /// `@unchecked Sendable`: used on its loop only.
-    private struct Held: @unchecked Sendable { let value: Consumer }
 
     // MARK: Auditing
 

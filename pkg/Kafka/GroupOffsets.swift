@@ -17,15 +17,22 @@ public final class GroupOffsets: Sendable {
         self.timeoutMilliseconds = timeoutMilliseconds
     }
 
-    /// Offsets and metadata; partitions without any are left out. On a thread of its own, at most for the timeout.
+    /// Offsets and metadata; partitions without any are left out. Answers on a thread of its own, at the latest after the timeout.
+    public func committed(
+        _ partitions: [TopicPartition],
+        completion: @escaping @Sendable (Result<[TopicPartition: OffsetCommit], KafkaError>) -> Void
+    ) {
+        handle.onOwnThread { [handle, timeoutMilliseconds] client in
+            let result = queryCommitted(client, partitions, timeoutMilliseconds)
+            handle.writeLog()
+            completion(result)
+        }
+    }
+
+    /// The same, awaited.
     public func committed(_ partitions: [TopicPartition]) async throws(KafkaError) -> [TopicPartition: OffsetCommit] {
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<[TopicPartition: OffsetCommit], KafkaError>, Never>) in
-            handle.onOwnThread { [handle, timeoutMilliseconds] client in
-                let result = queryCommitted(client, partitions, timeoutMilliseconds)
-                handle.writeLog()
-                continuation.resume(returning: result)
-            }
+        let result = await withCheckedContinuation { continuation in
+            committed(partitions) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }

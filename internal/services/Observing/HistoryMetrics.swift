@@ -19,6 +19,7 @@ public struct HistoryMetrics: Sendable {
     let sealed: Gauge
     let size: Gauge
     let open: MetricFamily<Gauge>
+    let ledger: LedgerMetrics
 
     public init(_ registry: MetricsRegistry) {
         stored = registry.counter("webhook_history_outcomes_stored_total", help: "Outcomes stored in PostgreSQL.")
@@ -52,5 +53,6 @@ public struct HistoryMetrics: Sendable {
         size = registry.gauge("webhook_history_size_bytes", help: "What they take on disk, indexes included.")
         open = registry.gauge(
             "webhook_deliveries_open", help: "Deliveries not delivered, dead or cancelled yet.", labels: ["state"])
+        ledger = LedgerMetrics(registry)
     }
 }

@@ -16,6 +16,8 @@ public struct HistorySettings: Sendable {
     public var deadLetterRetentionMs: Int64
     /// How long a delivery may take altogether: what was announced and never came is forgotten then.
     public var maxDeliveryAgeMs: Int64
+    /// nil: the dispatcher's commits are not watched.
+    public var ledger: LedgerSettings?
 
     /// How long a broker may hold a fetch until `fetchMinBytes` are there: answering each record by itself is what costs.
     public var fetchWaitMs = 20
@@ -34,6 +36,8 @@ public struct HistorySettings: Sendable {
     public var sealAfterMs: Int64 = 600_000
     /// Between two rounds of upkeep.
     public var upkeepMs: UInt64 = 10_000
+    /// So long past its due time a delivery that is too old is overdue.
+    public var overdueGraceMs: Int64 = 600_000
     /// The first and the longest delay before a failed transaction is tried again.
     public var retryDelayMs: UInt64 = 200
     public var maxRetryDelayMs: UInt64 = 5_000

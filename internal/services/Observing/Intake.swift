@@ -25,6 +25,7 @@ final class Intake: @unchecked Sendable {
     private let health: HistoryHealth
     private let log: Logger
     private var consumer: Consumer!
+    private var ledger: LedgerWatch?
     private var epoch = 0
     private var assigned: [TopicPartition] = []
     private var owned: [Int32: OwnedPartition] = [:]
@@ -62,12 +63,14 @@ final class Intake: @unchecked Sendable {
         let minimum = configuration.client.properties["fetch.min.bytes"] ?? "\(settings.fetchMinBytes)"
         configuration.client.properties["fetch.min.bytes"] = minimum
         consumer = try Consumer(configuration, on: loop) { [unowned self] event in handle(event) }
+        if let watched = settings.ledger { ledger = try LedgerWatch(watched, settings, metrics.ledger, log) }
     }
 
     func begin() throws(KafkaError) {
         try consumer.subscribe([settings.attemptsTopic])
         every(Self.commitEveryMs) { $0.commit() }
         every(Self.lagEveryMs) { $0.measureLag() }
+        if let ledger { every(ledger.lookMs) { $0.look() } }
     }
 
     private func every(_ milliseconds: UInt64, _ work: @escaping (Intake) -> Void) {
@@ -110,6 +113,7 @@ final class Intake: @unchecked Sendable {
         inbox.begin(epoch: epoch)
         for partition in owned.values { partition.queue.stop() }
         owned = [:]
+        ledger?.end()
         health.isReading = false
     }
 
@@ -173,7 +177,7 @@ final class Intake: @unchecked Sendable {
         perform(epoch) { [positions] in
             try await positions.resolve(logs, stored: stored)
         } then: { intake, next in
-            intake.assign(next, logs)
+            intake.beginLedger(epoch) { $0.assign(next, logs) }
         }
     }
 
@@ -189,14 +193,15 @@ final class Intake: @unchecked Sendable {
 
     private func assign(_ next: [Int32: Int64], _ logs: [Int32: Watermarks] = [:]) {
         let starts = assigned.map { name in
-            let start = max(logs[name.partition]?.low ?? 0, (next[name.partition] ?? 0) - Int64(settings.dedupWindow))
+            let remembered = (next[name.partition] ?? 0) - Int64(settings.dedupWindow)
+            let start = max(logs[name.partition]?.low ?? 0, min(remembered, ledger?.note(of: name.partition) ?? .max))
             return PartitionPosition(name, offset: start)
         }
         stored = next
         do throws(KafkaError) {
             for queue in try consumer.assign(starts) {
                 let begin = next[queue.partition.partition] ?? 0
-                owned[queue.partition.partition] = OwnedPartition(queue, begin: begin, settings, metrics)
+                owned[queue.partition.partition] = OwnedPartition(queue, begin: begin, settings, metrics, ledger)
                 try queue.start(on: loop) { [unowned self, unowned queue] event in
                     handle(event, of: queue.partition.partition)
                 }
@@ -274,10 +279,14 @@ final class Intake: @unchecked Sendable {
     }
 
     private var offsets: [OffsetCommit] {
-        stored.map { OffsetCommit(TopicPartition(settings.attemptsTopic, $0.key), offset: $0.value) }
+        stored.map { partition, next in
+            OffsetCommit(
+                TopicPartition(settings.attemptsTopic, partition), offset: next,
+                metadata: ledger?.metadata(of: partition) ?? "")
+        }
     }
 
-    /// Tells Kafka what is stored, for its tools.
+    /// Tells Kafka what is stored, for its tools, and where a successor's ledger goes on.
     private func commit() {
         guard isCommitDue else { return }
         isCommitDue = false
@@ -298,6 +307,61 @@ final class Intake: @unchecked Sendable {
                 let lag = max(0, bounds.high - (stored[name.partition] ?? bounds.high))
                 metrics.lag.labelled("\(name.partition)").set(Int(lag))
             }
+        }
+    }
+
+    // MARK: The ledger
+
+    /// The dispatcher's commits, then the bounds of the logs, then `found`; what fails is handed to `failed`.
+    private func readFacts(
+        _ epoch: Int, of partitions: [TopicPartition], failed: @escaping @Sendable (Intake, KafkaError) -> Void,
+        found: @escaping @Sendable (Intake, LedgerWatch, LedgerWatch.Facts) -> Void
+    ) {
+        guard let ledger, !partitions.isEmpty else { return }
+        let sources = ledger.sources(of: partitions)
+        ledger.offsets.committed(sources) { [loop] committed in
+            loop.execute { [self] in
+                guard epoch == self.epoch, let ledger = self.ledger else { return }
+                switch committed {
+                case .failure(let error): failed(self, error)
+                case .success(let committed):
+                    consumer.watermarks(sources + partitions) { [self] bounds in
+                        guard epoch == self.epoch else { return }
+                        switch bounds {
+                        case .failure(let error): failed(self, error)
+                        case .success(let bounds): found(self, ledger, .init(committed: committed, bounds: bounds))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Before the first record: where the ledger goes on decides where reading begins.
+    private func beginLedger(_ epoch: Int, then next: @escaping @Sendable (Intake) -> Void) {
+        guard ledger != nil, !assigned.isEmpty else { return next(self) }
+        consumer.committed(assigned) { [self] saved in
+            guard epoch == self.epoch else { return }
+            guard case .success(let saved) = saved else {
+                return retry(epoch, "the group's own commits cannot be read") { $0.takeOver() }
+            }
+            readFacts(epoch, of: assigned) { intake, error in
+                intake.retry(epoch, "\(error)") { $0.takeOver() }
+            } found: { intake, ledger, facts in
+                ledger.begin(facts, saved: saved)
+                next(intake)
+            }
+        }
+    }
+
+    private func look() {
+        guard !owned.isEmpty else { return }
+        readFacts(epoch, of: assigned) { intake, error in
+            intake.report("the dispatcher's commits cannot be looked at", error)
+        } found: { intake, ledger, facts in
+            ledger.look(facts)
+            for partition in intake.owned.values { ledger.taken(partition.number, partition.queue.nextOffset) }
+            intake.isCommitDue = true
         }
     }
 

@@ -151,6 +151,8 @@ public struct ObservabilityService: Service {
             maxSizeBytes: Int64(observability.maxSizeBytes),
             deadLetterRetentionMs: Int64(kafka.retention.deadLetters.milliseconds),
             maxDeliveryAgeMs: Int64(context.configuration.retry.maxAge.milliseconds))
+        settings.ledger = LedgerSettings(
+            eventsTopic: kafka.topics.events, dispatcherGroup: context.configuration.dispatcher.group)
         settings.fetchWaitMs = min(settings.fetchWaitMs, kafka.fetchWaitMilliseconds)
         return settings
     }

@@ -14,14 +14,19 @@ final class OwnedPartition {
     private var recent: RecentRequests
     private let settings: HistorySettings
     private let metrics: HistoryMetrics
+    private let ledger: LedgerWatch?
     /// It has records that wait for room in the inbox.
     var isWaiting = false
 
-    init(_ queue: PartitionQueue, begin: Int64, _ settings: HistorySettings, _ metrics: HistoryMetrics) {
+    init(
+        _ queue: PartitionQueue, begin: Int64, _ settings: HistorySettings, _ metrics: HistoryMetrics,
+        _ ledger: LedgerWatch?
+    ) {
         self.queue = queue
         self.begin = begin
         self.settings = settings
         self.metrics = metrics
+        self.ledger = ledger
         taken = begin
         recent = RecentRequests(capacity: settings.dedupWindow)
     }
@@ -40,6 +45,7 @@ final class OwnedPartition {
             if let entry { entries.append(entry) }
         }
         inbox.append(entries, partition: number, expected: expected, next: taken)
+        ledger?.taken(number, queue.nextOffset)
     }
 
     /// nil for what leaves no trace.
@@ -50,6 +56,7 @@ final class OwnedPartition {
         } catch {
             return unreadable(record, "\(error)")
         }
+        ledger?.learn(outcome, number)
         guard outcome.kind != .covered else {
             metrics.covered.increment(by: outcome.spans.reduce(0) { $0 + Int(clamping: $1.last - $1.first + 1) })
             return nil

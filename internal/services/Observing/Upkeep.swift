@@ -87,13 +87,32 @@ struct Upkeep: Sendable {
         metrics.partitions.set(partitions.count)
         metrics.sealed.set(partitions.count(where: \.isSealed))
         metrics.size.set(Int(partitions.reduce(0) { $0 + $1.bytes }))
-        let open = try await pool.query(
+        try await countOpen()
+    }
+
+    private func countOpen() async throws {
+        let now = clock()
+        let rows = try await pool.query(
             """
-            SELECT count(*) FILTER (WHERE kind = 0) AS pending, count(*) FILTER (WHERE kind = 2) AS retrying,
-                count(*) FILTER (WHERE kind = 3) AS parked FROM observability.open_deliveries
-            """)[0]
-        metrics.open.labelled("pending").set(try open.decode("pending", as: Int.self))
-        metrics.open.labelled("retrying").set(try open.decode("retrying", as: Int.self))
-        metrics.open.labelled("parked").set(try open.decode("parked", as: Int.self))
+            SELECT log_partition, count(*) FILTER (WHERE kind = 0) AS pending,
+                count(*) FILTER (WHERE kind = 2) AS retrying, count(*) FILTER (WHERE kind = 3) AS parked,
+                count(*) FILTER (WHERE first_seen < to_timestamp($1::bigint / 1000.0)
+                    AND coalesce(due_at, updated_at) < to_timestamp($2::bigint / 1000.0)) AS overdue
+            FROM observability.open_deliveries GROUP BY log_partition
+            """, [.integer(now - settings.maxDeliveryAgeMs), .integer(now - settings.overdueGraceMs)])
+        var total: [String: Int] = ["pending": 0, "retrying": 0, "parked": 0, "overdue": 0]
+        var byPartition: [String: Int] = [:]
+        for row in rows {
+            for name in total.keys { total[name, default: 0] += try row.decode(name, as: Int.self) }
+            let states = try ["pending", "retrying", "parked"].map { try row.decode($0, as: Int.self) }
+            byPartition["\(try row.decode("log_partition", as: Int.self))"] = states.reduce(0, +)
+        }
+        for state in ["pending", "retrying", "parked"] { metrics.open.labelled(state).set(total[state] ?? 0) }
+        let ledger = metrics.ledger
+        ledger.overdue.set(total["overdue"] ?? 0)
+        ledger.open.set(byPartition.values.reduce(0, +))
+        // A partition without any has no row.
+        for (labels, gauge) in ledger.openByPartition.all where byPartition[labels[0]] == nil { gauge.set(0) }
+        for (partition, count) in byPartition { ledger.openByPartition.labelled(partition).set(count) }
     }
 }
