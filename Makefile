@@ -1,6 +1,6 @@
 # make up      what a newcomer runs: install what is missing, build, start everything on loopback, deliver a demo event
 # make test    everything, from a bare machine
-.PHONY: help up down build test lint format clean
+.PHONY: help up down build test simulate lint format clean
 
 PROGRAMS = webhook-registry observability event-ingestion retry-manager webhook-dispatcher api-gateway martlet
 KAFKA = $(if $(KAFKA_HOME),kafka)
@@ -10,6 +10,7 @@ help:
 	@echo 'make down    stop what make up started'
 	@echo 'make build   the release build alone'
 	@echo 'make test    all suites, from a bare machine (KAFKA_HOME=… adds those that need a real Kafka)'
+	@echo 'make simulate   SEEDS=… simulated worlds full of faults; SEED=… one of them again'
 	@echo 'make lint    check the formatting;  make format: mend it'
 	@echo 'make clean   remove what was built'
 
@@ -37,6 +38,11 @@ test:
 	@scripts/bootstrap.sh build run test $(KAFKA)
 	@$(MAKE) --no-print-directory lint
 	@scripts/test.sh
+
+simulate:
+	@scripts/bootstrap.sh build
+	@swift build -c release --product simulate
+	@.build/release/simulate $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(if $(SEED),--seed $(SEED)) $(if $(MUTATION),--mutation $(MUTATION))
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift cmd internal pkg Tests

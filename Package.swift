@@ -88,6 +88,12 @@ let cores: [Target] = [
     core("Accounting", ["Records", "Settling"]),
 ]
 
+let simulations: [Target] = [
+    .target(
+        name: "Simulation", dependencies: ["Records", "Settling", "Delivering", "Scheduling"],
+        path: "internal/simulation", swiftSettings: strict)
+]
+
 let services: [Target] = [
     service(
         "ServiceSupport",
@@ -152,6 +158,7 @@ let commands: [Target] = [
     command("retry-manager", ["Retrying", "ServiceSupport", "LifeCycle"]),
     command("observability", ["Observing", "ServiceSupport", "LifeCycle"]),
     command("martlet", ["Supervising", "LifeCycle", "Flags"]),
+    command("simulate", ["Simulation", "Flags", "LifeCycle"]),
 ]
 
 let benchmarks: [Target] = [
@@ -196,6 +203,7 @@ let suites: [Target] = [
     tests("DeliveringTests", ["Delivering", "Records", "TestSupport"]),
     tests("ValidationTests", ["Validation", "Records", "TestSupport"]),
     tests("SchedulingTests", ["Scheduling", "Records", "TestSupport"]),
+    tests("SimulationTests", ["Simulation", "TestSupport"]),
     tests("AccountingTests", ["Accounting", "Records", "Settling", "TestSupport"]),
     tests("EditingTests", ["Editing", "Records", "TestSupport"]),
     tests(
@@ -268,5 +276,5 @@ let suites: [Target] = [
 let package = Package(
     name: "martlet",
     products: [.library(name: "StandardWebhooks", targets: ["StandardWebhooks"])],
-    targets: libraries + cores + services + commands + benchmarks + suites
+    targets: libraries + cores + simulations + services + commands + benchmarks + suites
 )

@@ -15,7 +15,9 @@ import Testing
         ("pkg/Kafka/A.swift", "CKafka", true), ("pkg/Kafka/A.swift", "Records", false),
         ("pkg/Kafka/A.swift", "Gateway", false),
         ("pkg/Kafka/A.swift", "Foundation", false), ("cmd/martlet/Main.swift", "Gateway", true),
-        ("cmd/martlet/Main.swift", "Records", false),
+        ("cmd/martlet/Main.swift", "Records", false), ("cmd/simulate/Main.swift", "Simulation", true),
+        ("internal/simulation/A.swift", "Records", true), ("internal/simulation/A.swift", "Kafka", false),
+        ("internal/simulation/A.swift", "Glibc", false), ("internal/services/Gateway/A.swift", "Simulation", false),
     ])
     func theCheckerKnowsTheRules(path: String, imported: String, allowed: Bool) {
         #expect(Self.sample.violations(path: path, imports: [imported]).isEmpty == allowed)
@@ -47,13 +49,16 @@ import Testing
         #expect(layers.sharedShims([("A", "CKafka"), ("B", "CKafka")]) == ["CKafka is imported by A, B"])
     }
 
-    /// Core is pure: what could bring in the world is not even named.
-    @Test func coreIsPure() throws {
+    /// Core is pure, and so is what plays the world around it: what could bring in the real one is not even named.
+    @Test func coreAndSimulationArePure() throws {
         let banned = [
             "async ", "await ", "Task", "print(", "SystemRandomNumberGenerator", ".random(in:", "ContinuousClock",
             "Mutex", "Atomic<",
         ]
-        for file in try SourceTree.files(ending: ".swift") where file.path.hasPrefix("internal/core/") {
+        let pure = try SourceTree.files(ending: ".swift").filter {
+            $0.path.hasPrefix("internal/core/") || $0.path.hasPrefix("internal/simulation/")
+        }
+        for file in pure {
             for (number, line) in file.lines.enumerated() where !line.drop(while: { $0 == " " }).hasPrefix("//") {
                 for word in banned where line.contains(word) {
                     Issue.record("\(file.path):\(number + 1) has \(word) in it")

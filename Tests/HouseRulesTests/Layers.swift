@@ -31,6 +31,9 @@ struct Layers {
             if path.hasPrefix("internal/core/") {
                 mayImport = core.contains(name) || name == "WireFormat"
                 rule = "core imports core and the wire format only"
+            } else if path.hasPrefix("internal/simulation/") {
+                mayImport = core.contains(name)
+                rule = "the simulation imports core only"
             } else if path.hasPrefix("internal/services/") {
                 let isOurs =
                     core.contains(name) || libraries.contains(name) || services.contains(name)
@@ -40,8 +43,8 @@ struct Layers {
                 mayImport = libraries.contains(name) || shims.contains(name) || Self.platform.contains(name)
                 rule = "pkg knows nothing of webhooks, and needs no Foundation"
             } else if path.hasPrefix("cmd/") {
-                mayImport = services.contains(name) || libraries.contains(name)
-                rule = "cmd imports services and pkg"
+                mayImport = services.contains(name) || libraries.contains(name) || name == "Simulation"
+                rule = "cmd imports services, the simulation and pkg"
             } else {
                 return nil
             }

@@ -276,6 +276,10 @@ final class Coordinator: @unchecked Sendable {
             metrics.commitFailures.increment()
             log.warning(
                 "a commit failed", metadata: ["partition": "\(failure.key)", "error": "\(failure.value)"])
+            for name in failures.keys {
+                let worker = worker(name.partition)
+                worker.loop.execute { worker.commitFailed(name) }
+            }
         }
     }
 

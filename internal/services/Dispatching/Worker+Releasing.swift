@@ -48,7 +48,9 @@ extension Worker {
                 abortRequests(of: release.partitions)
             }
             let isIdle = release.partitions.allSatisfy { $0.busy == 0 }
-            if isIdle || loop.now >= release.giveUpAt { done.append(release) } else { open.append(release) }
+            // In their order: who is told to stop amid a rebalance has nothing more to give back, and ends when that is complete.
+            let isOver = open.isEmpty && (isIdle || loop.now >= release.giveUpAt)
+            if isOver { done.append(release) } else { open.append(release) }
         }
         releases = open
         for release in done {

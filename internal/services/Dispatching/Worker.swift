@@ -150,6 +150,9 @@ final class Worker: @unchecked Sendable {
         if !points.isEmpty { events.commit(points) }
     }
 
+    /// What was handed over last is not committed: it is handed over again, though nothing may have been settled since.
+    func commitFailed(_ name: TopicPartition) { partitions[name]?.committed = nil }
+
     func commitPoints(of partitions: [OwnedPartition]) -> [OffsetCommit] {
         partitions.map { commit($0, $0.settlement.commitPoint()) }
     }
