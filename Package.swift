@@ -137,7 +137,8 @@ let services: [Target] = [
     service(
         "Observing",
         [
-            "ServiceSupport", "Records", "Accounting", "Settling", "Postgres", "Kafka", "HTTPServing", "JSONScanning",
+            "ServiceSupport", "Records", "Accounting", "Settling", "Delivering", "Postgres", "Kafka", "HTTPServing",
+            "JSONScanning",
             "EventLoops", "Logs", "Metrics", "LifeCycle", "Cryptography", "WireFormat", "CLinux",
         ]),
     service(
@@ -248,8 +249,9 @@ let suites: [Target] = [
     tests(
         "ObservingTests",
         [
-            "Observing", "ServiceSupport", "Kafka", "Postgres", "Records", "WireFormat", "HTTPServing", "JSONScanning",
-            "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "Settling", "TestSupport", "observability",
+            "Observing", "Delivering", "ServiceSupport", "Kafka", "Postgres", "Records", "WireFormat", "HTTPServing",
+            "JSONScanning", "LifeCycle", "Logs", "Metrics", "EventLoops", "CLinux", "Settling", "TestSupport",
+            "observability",
         ]),
     tests(
         "SupervisingTests",

@@ -20,6 +20,10 @@ static const char observability_0002[] = {
 #embed "observability/0002_dead_letters.sql"
 };
 
+static const char observability_0003[] = {
+#embed "observability/0003_failure.sql"
+};
+
 static const char registry_0001[] = {
 #embed "registry/0001_webhooks.sql"
 };
@@ -39,6 +43,7 @@ static const struct cmigrations_migration migrations[] = {
     MIGRATION("gateway", "0002_delivery_scope", gateway_0002),
     MIGRATION("observability", "0001_history", observability_0001),
     MIGRATION("observability", "0002_dead_letters", observability_0002),
+    MIGRATION("observability", "0003_failure", observability_0003),
     MIGRATION("registry", "0001_webhooks", registry_0001),
     MIGRATION("registry", "0002_retry", registry_0002),
     MIGRATION("registry", "0003_gate", registry_0003),

@@ -1,4 +1,5 @@
 import CLinux
+import Delivering
 import EventLoops
 import HTTPServing
 import JSONScanning
@@ -86,7 +87,8 @@ struct HistoryFixture: Sendable {
     ) async throws -> (status: Int, body: JSONValue) {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let routes = ObservabilityService.routes(asking: pool, InternalAccess(token: Self.token, log: logger))
+        let routes = ObservabilityService.routes(
+            asking: pool, InternalAccess(token: Self.token, log: logger), .standard)
         guard let route = routes.first(where: { $0.method == method && $0.pattern == "/internal/v1/" + pattern }) else {
             throw ChildProcess.Failure(description: "there is no route \(method) \(pattern)")
         }

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Delivering
 internal import HTTPServing
 internal import JSONScanning
 internal import Records
@@ -8,6 +9,7 @@ struct DeliveryRoutes: Sendable {
     let queries: HistoryQueries
     let table: OpenDeliveryTable
     let access: InternalAccess
+    let rules: ClassificationRules
 
     var routes: [HTTPRoute] {
         let path = "/internal/v1/deliveries/{id}"
@@ -20,7 +22,7 @@ struct DeliveryRoutes: Sendable {
     private func delivery(_ question: InternalQuestion) async throws -> [UInt8] {
         let known = try await queries.delivery(try question.delivery(), tenant: question.tenant)
         guard let summary = known.summary else { throw HTTPProblem.unknownID }
-        return HistoryAnswers.delivery(summary, attempts: known.outcomes, now: clinux_realtime_ms())
+        return HistoryAnswers.delivery(summary, attempts: known.outcomes, rules: rules, now: clinux_realtime_ms())
     }
 
     private func register(_ question: InternalQuestion) async throws -> [UInt8] {
@@ -56,7 +58,7 @@ struct DeliveryRoutes: Sendable {
         guard let summary = try await queries.delivery(id, tenant: question.tenant).summary else {
             throw HTTPProblem.unknownID
         }
-        return HistoryAnswers.delivery(summary, attempts: nil, now: clinux_realtime_ms())
+        return HistoryAnswers.delivery(summary, attempts: nil, rules: rules, now: clinux_realtime_ms())
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Delivering
 internal import JSONScanning
 internal import Records
 
@@ -37,8 +38,11 @@ enum HistoryAnswers {
     /// A delivery alone.
     /// - Parameters:
     ///   - attempts: Its outcomes in order; nil: they are left out.
+    ///   - rules: what failures mean.
     ///   - now: Milliseconds since 1970.
-    static func delivery(_ summary: DeliverySummary, attempts: [StoredOutcome]?, now: Int64) -> [UInt8] {
+    static func delivery(
+        _ summary: DeliverySummary, attempts: [StoredOutcome]?, rules: ClassificationRules, now: Int64
+    ) -> [UInt8] {
         var json = JSONWriter(reserving: 800 + 300 * (attempts?.count ?? 0))
         json.object { json in
             summary.write(to: &json)
@@ -46,13 +50,16 @@ enum HistoryAnswers {
             guard let attempts else { return }
             json.key("attempts")
             json.array { json in
-                for outcome in attempts { json.object { write(attempt: outcome, &$0) } }
+                for outcome in attempts { json.object { write(attempt: outcome, rules, &$0) } }
             }
         }
         return json.bytes
     }
 
-    static func attempts(_ outcomes: [StoredOutcome], next: HistoryCursor?) -> [UInt8] {
+    /// - Parameter rules: what failures mean.
+    static func attempts(
+        _ outcomes: [StoredOutcome], next: HistoryCursor?, rules: ClassificationRules
+    ) -> [UInt8] {
         var json = JSONWriter(reserving: 400 * outcomes.count + 100)
         json.object { json in
             json.key("data")
@@ -62,7 +69,7 @@ enum HistoryAnswers {
                         json.member("delivery_id", outcome.delivery.description)
                         json.member("event_id", outcome.eventID)
                         json.member("event_type", outcome.eventType)
-                        write(attempt: outcome, &json)
+                        write(attempt: outcome, rules, &json)
                     }
                 }
             }
@@ -107,13 +114,25 @@ enum HistoryAnswers {
         }
     }
 
+    private static func write(_ cause: FailureCause, _ rules: ClassificationRules, _ json: inout JSONWriter) {
+        let words = FailureExplanation(cause)
+        json.object { json in
+            json.member("class", rules.failureClass(of: cause).rawValue)
+            json.member("type", words.type.rawValue)
+            json.member("explanation", words.explanation)
+            json.member("suggested_fix", words.suggestedFix)
+        }
+    }
+
     /// The members of an attempt, without its braces.
-    private static func write(attempt: StoredOutcome, _ json: inout JSONWriter) {
+    private static func write(attempt: StoredOutcome, _ rules: ClassificationRules, _ json: inout JSONWriter) {
         json.member("outcome", attempt.kind.name)
         json.member("attempt", attempt.attempt)
         json.member("generation", attempt.generation)
         json.optional("status", attempt.status)
         json.optional("reason", attempt.reason)
+        json.key("error")
+        if let cause = attempt.cause { write(cause, rules, &json) } else { json.null() }
         json.key("started_at")
         json.time(attempt.at)
         json.key("duration_ms")

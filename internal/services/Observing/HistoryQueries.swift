@@ -1,3 +1,4 @@
+internal import Delivering
 internal import Postgres
 internal import Records
 
@@ -20,7 +21,7 @@ struct HistoryQueries: Sendable {
         at, delivery, log_partition, log_offset, origin_topic, coalesce(origin_partition, log_partition) AS origin_partition,
         origin_offset, coalesce(source_topic, origin_topic) AS source_topic,
         coalesce(source_offset, origin_offset) AS source_offset, record_topic, record_offset, event_time, due_at, parent,
-        duration_us, attempt, generation, fan_out, kind, status, webhook, event_id, event_type, reason, response
+        duration_us, attempt, generation, fan_out, kind, status, webhook, event_id, event_type, reason, failure, response
         """
 
     /// The outcomes of an event's deliveries, oldest first. One more than `limit` tells that there are more.
@@ -134,6 +135,8 @@ struct StoredOutcome: Sendable {
     var eventID: String
     var eventType: String
     var reason: String?
+    /// Of one that gives up: why its last request failed.
+    var failure: String?
     var response: [UInt8]?
 
     init(_ row: PostgresRow) throws {
@@ -164,11 +167,18 @@ struct StoredOutcome: Sendable {
         eventID = try row.decode("event_id")
         eventType = try row.decode("event_type")
         reason = try row.decodeIfPresent("reason")
+        failure = try row.decodeIfPresent("failure")
         response = try row.decodeIfPresent("response")
     }
 
     /// A request was made.
     var hasRequest: Bool { kind == .delivered || kind == .failed || durationUs > 0 }
+
+    /// Why its request failed; nil where it did not, or there was none.
+    var cause: FailureCause? {
+        guard hasRequest, kind != .delivered else { return nil }
+        return FailureCause(reason: failure ?? reason ?? "", status: status.map { Int($0) })
+    }
 }
 
 /// A delivery's id as the `uuid` that it is stored as.

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Delivering
 internal import HTTPServing
 internal import Records
 
@@ -6,6 +7,7 @@ internal import Records
 struct HistoryRoutes: Sendable {
     let queries: HistoryQueries
     let access: InternalAccess
+    let rules: ClassificationRules
 
     var routes: [HTTPRoute] {
         [
@@ -45,7 +47,7 @@ struct HistoryRoutes: Sendable {
             webhook: question.id, tenant: question.tenant, kind: kind, before: cursor, limit: limit + 1)
         let page = Array(outcomes.prefix(limit))
         let next = outcomes.count > limit ? page.last.map(HistoryCursor.init) : nil
-        return HistoryAnswers.attempts(page, next: next)
+        return HistoryAnswers.attempts(page, next: next, rules: rules)
     }
 
     private func stats(_ question: InternalQuestion) async throws -> [UInt8] {

@@ -46,7 +46,8 @@ struct HistoryRows {
         "at", "event_key", "webhook_key", "delivery", "request_id", "log_offset", "origin_offset", "source_offset",
         "record_offset", "event_time", "due_at", "parent", "log_partition", "origin_partition", "duration_us",
         "attempt", "generation", "fan_out", "kind", "status", "tenant", "webhook", "event_id", "event_type",
-        "origin_topic", "source_topic", "record_topic", "reason", "response",
+        "origin_topic", "source_topic", "record_topic", "reason", "failure",
+        "response",
     ]
 
     /// In the order of `columns`.
@@ -87,6 +88,7 @@ struct HistoryRows {
         writer.optional(isOrigin ? "" : outcome.sourceTopic)
         writer.optional(outcome.recordTopic)
         writer.optional(outcome.reason)
+        writer.optional(outcome.failure)
         if outcome.response.isEmpty { writer.null() } else { writer.raw(outcome.response) }
     }
 }

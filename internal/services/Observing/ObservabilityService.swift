@@ -1,3 +1,4 @@
+internal import Delivering
 internal import HTTPServing
 public import LifeCycle
 internal import Logs
@@ -24,14 +25,15 @@ public struct ObservabilityService: Service {
         let access = InternalAccess(token: context.configuration.internalCalls.token, log: context.logger)
         let server = ServiceServer(
             context, listen: context.configuration.observability.listen,
-            routes: Self.routes(asking: history.asking, access))
+            routes: Self.routes(asking: history.asking, access, context.configuration.classification.rules))
         return [history, server]
     }
 
-    static func routes(asking pool: PostgresPool, _ access: InternalAccess) -> [HTTPRoute] {
+    static func routes(asking pool: PostgresPool, _ access: InternalAccess, _ rules: ClassificationRules) -> [HTTPRoute]
+    {
         let queries = HistoryQueries(pool)
-        return HistoryRoutes(queries: queries, access: access).routes
-            + DeliveryRoutes(queries: queries, table: OpenDeliveryTable(pool), access: access).routes
+        return HistoryRoutes(queries: queries, access: access, rules: rules).routes
+            + DeliveryRoutes(queries: queries, table: OpenDeliveryTable(pool), access: access, rules: rules).routes
             + DeadLetterRoutes(table: DeadLetterTable(pool), access: access).routes
     }
 
