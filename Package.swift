@@ -126,6 +126,7 @@ let services: [Target] = [
         [
             "ServiceSupport", "Records", "Validation", "Editing", "GRPC", "Postgres", "Kafka", "HTTPServing",
             "Cryptography", "StandardWebhooks", "WireFormat", "Logs", "Metrics", "LifeCycle", "EventLoops",
+            "JSONScanning",
         ]),
     service(
         "Gateway",

@@ -36,6 +36,10 @@ static const char registry_0003[] = {
 #embed "registry/0003_gate.sql"
 };
 
+static const char registry_0004[] = {
+#embed "registry/0004_failing.sql"
+};
+
 #define MIGRATION(schema, name, text) {schema, name, text, sizeof text}
 
 static const struct cmigrations_migration migrations[] = {
@@ -47,6 +51,7 @@ static const struct cmigrations_migration migrations[] = {
     MIGRATION("registry", "0001_webhooks", registry_0001),
     MIGRATION("registry", "0002_retry", registry_0002),
     MIGRATION("registry", "0003_gate", registry_0003),
+    MIGRATION("registry", "0004_failing", registry_0004),
     {NULL, NULL, NULL, 0},
 };
 

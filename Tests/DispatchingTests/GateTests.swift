@@ -5,6 +5,7 @@ import ServiceSupport
 import Synchronization
 import TestSupport
 import Testing
+import WireFormat
 
 /// Breaker, rate and pause of a webhook, as a dispatcher's outcomes show them.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct GateTests {
@@ -50,6 +51,10 @@ import Testing
         #expect(shown.contains(#""failing_since":"2"#) && shown.contains(#""limit":2"#), "\(shown)")
         #expect(shown.hasPrefix(#"{"state":"open","open_until":"2"#) || shown.hasPrefix(#"{"state":"half_open","#))
 
+        let failing = try await signals(harness)
+        #expect(failing.map(\.kind) == [.failingSince] && failing[0].webhookVersion == 1)
+        #expect(failing.allSatisfy { $0.sinceMs <= $0.atMs && $0.sinceMs >= (first.map(\.startedAtMs).min() ?? 0) })
+
         endpoint.mend()
         let before = receiver.total
         // What comes while it is open is parked.
@@ -57,7 +62,30 @@ import Testing
         let changes = "webhook_dispatcher_breaker_changes_total"
         #expect(try await harness.metric(changes + #"{to="open"}"#, of: dispatcher) == 1)
         #expect(try await harness.metric(changes + #"{to="closed"}"#, of: dispatcher) == 1)
+        #expect(await eventually { (try? await signals(harness).last?.kind) == .recovered })
         #expect(try await breaker(harness, dispatcher).hasPrefix(#"{"state":"closed","open_until":null,"#))
+        await harness.close()
+        await receiver.stop()
+    }
+
+    private func signals(_ harness: Harness) async throws -> [Signal] {
+        try await harness.records(harness.topics.signals).map { try Signal(decoding: $0.value ?? []) }
+    }
+
+    /// All others that subscribed are told.
+    @Test func aWebhookIsNotToldAboutItself() async throws {
+        let receiver = try await Receiver(paths: ["/1", "/2"])
+        let harness = try await Harness(.inMemory)
+        try await harness.putWebhook("wh_1", url: receiver.url("/1"), types: ["martlet.webhook.*"])
+        try await harness.putWebhook("wh_2", url: receiver.url("/2"), types: ["*"])
+        for (number, subject) in ["wh_1", "wh_2", "wh_3"].enumerated() {
+            var headers = Harness.headers(id: "event-\(number)", type: "martlet.webhook.recovered")
+            headers.append(RecordHeader.subject, subject)
+            try await harness.producer.send(to: harness.topics.events, key: nil, value: [], headers: headers)
+        }
+        try await harness.startDispatcher()
+        _ = try await outcomes(harness, count: 4)
+        #expect(receiver.ids(at: "/1") == ["event-1", "event-2"] && receiver.ids(at: "/2") == ["event-0", "event-2"])
         await harness.close()
         await receiver.stop()
     }

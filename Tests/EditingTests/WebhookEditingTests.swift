@@ -90,25 +90,6 @@ import Testing
         #expect(try webhook.rotating(to: secret(9), now: 50, overlapMs: 0).secrets.count == 1)
     }
 
-    @Test func onlyASignalAboutThisVersionDisables() {
-        var signal = Signal()
-        signal.kind = .gone
-        signal.webhookID = "wh_1"
-        signal.webhookVersion = 3
-        let disabled = webhook().disabled(by: signal)
-        #expect(disabled?.enabled == false)
-        #expect(disabled?.disabledReason.isEmpty == false)
-        #expect(disabled?.disabled(by: signal) == nil)
-        signal.webhookVersion = 2
-        #expect(webhook().disabled(by: signal) == nil)
-        signal.webhookVersion = 3
-        signal.kind = .failingSince
-        #expect(webhook().disabled(by: signal) == nil)
-        signal.kind = .gone
-        signal.webhookID = "wh_2"
-        #expect(webhook().disabled(by: signal) == nil)
-    }
-
     @Test func whatIsShownHasNoSealedBytes() {
         let shown = webhook(secrets: [(1, 5)]).withoutSealedSecrets
         #expect(shown.secrets.map(\.sealed) == [[]])

@@ -75,6 +75,7 @@ import WireFormat
         webhook.maxInFlight = 128
         webhook.ratePerSecond = 50
         webhook.paused = true
+        webhook.failingSinceMs = 7
         webhook.description = "d"
         webhook.hubSignature = true
         webhook.createdAtMs = 1

@@ -85,6 +85,21 @@ final class RegistryFixture: Sendable {
         return running
     }
 
+    /// What topic `events` holds.
+    func events() async throws -> [CopiedRecord] {
+        let found = Mutex<[CopiedRecord]>([])
+        let reader = try await AsyncLogReader.start(
+            LogReaderConfiguration(kafka.configuration(properties: ["fetch.wait.max.ms": "10"])))
+        for partition in 0..<Int32(partitions) {
+            _ = try await reader.read(TopicPartition(Topics(prefix: prefix).events, partition), from: 0) { record in
+                let copy = CopiedRecord(record)
+                found.withLock { $0.append(copy) }
+            }
+        }
+        await reader.close()
+        return found.withLock { $0 }
+    }
+
     /// The newest record of each key of topic `webhooks`; nil: a tombstone.
     func records() async throws -> [String: Webhook?] {
         let latest = Mutex<[String: Webhook?]>([:])
@@ -259,4 +274,12 @@ func withRegistry(
     }
     try await registry.stop()
     await fixture.close()
+}
+
+extension CopiedRecord {
+    var texts: [String: String] {
+        Dictionary(
+            headers.map { ($0.name, String(decoding: $0.value ?? [], as: UTF8.self)) }, uniquingKeysWith: { $1 })
+    }
+    var keyText: String { String(decoding: key ?? [], as: UTF8.self) }
 }

@@ -183,7 +183,7 @@ import WireFormat
         let settings = fixture.environment(grpc: freePort(), http: freePort())
         let child = try ChildProcess(try builtProgram("webhook-registry"), environment: settings)
         #expect(try await child.exit() == 1)
-        let missing = "0001_webhooks, 0002_retry, 0003_gate"
+        let missing = "0001_webhooks, 0002_retry, 0003_gate, 0004_failing"
         #expect(child.errors.contains("the database schema registry lacks \(missing): migrate it first"))
         await fixture.close()
     }

@@ -1,5 +1,6 @@
 import Editing
 import GRPC
+import Kafka
 import Records
 import ServiceSupport
 import TestSupport
@@ -88,6 +89,53 @@ import WireFormat
                 })
             let still = try await client.get(id)
             #expect(still == enabled)
+            let events = try await fixture.events()
+            #expect(events.map { $0.texts["ce_type"] } == ["martlet.webhook.disabled"])
+        }
+    }
+
+    @Test func lastingFailureIsNotedToldAndInTheEndDisables() async throws {
+        try await withRegistry { fixture, registry in
+            let client = registry.client
+            let id = try await client.create().webhook.id
+            let day: Int64 = 86_400_000
+            func tell(_ kind: Signal.Kind, _ version: UInt64, at: Int64, since: Int64 = 0) async throws {
+                var signal = Signal()
+                (signal.kind, signal.webhookID, signal.tenant, signal.webhookVersion) = (kind, id, "acme", version)
+                (signal.atMs, signal.sinceMs) = (at, since)
+                try await fixture.produce(id, signal.encoded(), to: Topics(prefix: fixture.prefix).signals)
+            }
+            func version(_ expected: UInt64) async throws -> Webhook {
+                #expect(await eventually(within: .seconds(20)) { (try? await client.get(id).version) == expected })
+                return try await client.get(id)
+            }
+            try await tell(.failingSince, 1, at: 2 * day, since: day)
+            #expect(try await version(2).failingSinceMs == day)
+            try await tell(.recovered, 1, at: 3 * day)
+            #expect(try await version(3).failingSinceMs == 0)
+            try await tell(.failingSince, 3, at: 4 * day, since: 4 * day)
+            #expect(try await version(4).failingSinceMs == 4 * day)
+            try await tell(.failingSince, 4, at: 9 * day, since: 4 * day)
+            let disabled = try await version(5)
+            #expect(!disabled.enabled && disabled.disabledReason == "every request failed for 120 h")
+
+            #expect(await eventually(within: .seconds(20)) { (try? await fixture.events().count) == 4 })
+            let events = try await fixture.events().sorted { ($0.texts["ce_id"] ?? "") < ($1.texts["ce_id"] ?? "") }
+            #expect(
+                events.map { $0.texts["ce_type"]?.dropFirst("martlet.webhook.".count) } == [
+                    "failing", "recovered", "failing", "disabled",
+                ])
+            for (event, version) in zip(events, 2...) {
+                #expect(event.keyText == "acme\u{0}\(id)-\(version)")
+                #expect(event.texts["ce_id"] == "\(id)-\(version)" && event.texts["tenant"] == "acme")
+                #expect(event.texts["ce_subject"] == id && event.texts["ce_source"] == "martlet/webhooks")
+                let body = String(decoding: event.value ?? [], as: UTF8.self)
+                #expect(body.contains(#""data":{"webhook_id":"\#(id)","#), "\(body)")
+            }
+            let last = String(decoding: events.last?.value ?? [], as: UTF8.self)
+            #expect(
+                last.hasSuffix(
+                    #""reason":"every request failed for 120 h","failing_since":"1970-01-05T00:00:00.000Z"}}"#))
         }
     }
 }

@@ -8,16 +8,19 @@ public struct GateRules: Equatable, Sendable {
     public var breaker: BreakerRules
     /// Since when every request has failed, as the registry was told (milliseconds since 1970); 0: it was not.
     public var reportedFailing: Int64
+    /// How long that may last before the registry is told again, so that it switches the webhook off (milliseconds); 0: for ever.
+    public var disableAfterMs: Int64
 
     public init(
         maxInFlight: Int, ratePerSecond: UInt32 = 0, isPaused: Bool = false, breaker: BreakerRules,
-        reportedFailing: Int64 = 0
+        reportedFailing: Int64 = 0, disableAfterMs: Int64 = 0
     ) {
         self.maxInFlight = maxInFlight
         self.ratePerSecond = ratePerSecond
         self.isPaused = isPaused
         self.breaker = breaker
         self.reportedFailing = reportedFailing
+        self.disableAfterMs = disableAfterMs
     }
 }
 
@@ -41,7 +44,7 @@ public enum GateReport: Equatable, Sendable {
 public struct GateNews: Equatable, Sendable {
     /// The breaker opened or closed.
     public var isOpen: Bool?
-    /// Every request has failed since (monotonic nanoseconds), and for long enough to say so; told once.
+    /// Every request has failed since (monotonic nanoseconds), and for long enough to say so.
     public var failingSince: UInt64?
     /// A request succeeded after that had been told.
     public var hasRecovered = false
@@ -82,8 +85,8 @@ public struct WebhookGate: Sendable {
     private var limit = AdaptiveLimit()
     private var bucket = TokenBucket()
     private var failingSince: UInt64?
-    /// Whether that was told.
-    private var isTold = false
+    /// When that was told.
+    private var toldAt: UInt64?
     /// The report of failing whose end was told.
     private var recoveredFrom: Int64 = 0
 
@@ -113,42 +116,53 @@ public struct WebhookGate: Sendable {
         return .admitted(Permit(pass: pass, round: limit.round))
     }
 
-    public mutating func ended(_ permit: Permit, _ report: GateReport, _ rules: GateRules, now: UInt64) -> GateNews {
+    /// - Parameter nowMs: the same moment as `now`, in milliseconds since 1970.
+    public mutating func ended(
+        _ permit: Permit, _ report: GateReport, _ rules: GateRules, now: UInt64, nowMs: Int64
+    ) -> GateNews {
         var news = GateNews()
         switch report {
         case .nothing: breaker.withdraw(permit.pass)
         case .success:
             limit.succeeded(permit.round, running: running, maximum: rules.maxInFlight)
             if breaker.ended(permit.pass, succeeded: true, rules.breaker, now: now) { news.isOpen = false }
-            news.hasRecovered = isTold || (rules.reportedFailing != 0 && rules.reportedFailing != recoveredFrom)
+            news.hasRecovered = toldAt != nil || (rules.reportedFailing != 0 && rules.reportedFailing != recoveredFrom)
             if news.hasRecovered { recoveredFrom = rules.reportedFailing }
-            (failingSince, isTold) = (nil, false)
+            (failingSince, toldAt) = (nil, nil)
         case .failure(let overloaded):
             let isCurrent = breaker.isCurrent(permit.pass)
             if overloaded { limit.overloaded(permit.round, maximum: rules.maxInFlight) }
             if breaker.ended(permit.pass, succeeded: false, rules.breaker, now: now) { news.isOpen = true }
-            if isCurrent { news.failingSince = failed(rules, hasOpened: news.isOpen == true, now) }
+            if isCurrent { news.failingSince = failed(rules, hasOpened: news.isOpen == true, now, nowMs) }
         }
         running -= 1
         return news
     }
 
-    /// Said when it has lasted as long as the breaker's window, or has opened the breaker.
-    private mutating func failed(_ rules: GateRules, hasOpened: Bool, _ now: UInt64) -> UInt64? {
+    /// Said when it has lasted as long as the breaker's window, or has opened the breaker, and again when it is time to switch the webhook
+    /// off. Said anew each window until the registry has heeded it: it ignores what is said about another version than the present one.
+    private mutating func failed(_ rules: GateRules, hasOpened: Bool, _ now: UInt64, _ nowMs: Int64) -> UInt64? {
         let since = failingSince ?? now
         failingSince = since
-        guard !isTold, rules.reportedFailing == 0, hasOpened || now - min(now, since) >= rules.breaker.window else {
-            return nil
+        let window = rules.breaker.window
+        if rules.reportedFailing == 0 {
+            guard hasOpened || toldAt != nil || now - min(now, since) >= window else { return nil }
+        } else {
+            guard rules.disableAfterMs > 0, nowMs - rules.reportedFailing >= rules.disableAfterMs else { return nil }
         }
-        isTold = true
+        if let toldAt, now - min(now, toldAt) < min(window, Self.patience) { return nil }
+        toldAt = now
         return since
     }
+
+    /// How long the registry may take to heed what it was told.
+    private static let patience: UInt64 = 60_000_000_000
 
     /// The webhook was changed, so that what its endpoint did before says nothing any more. Requests that run still count; how they
     /// end does not.
     public mutating func reset() {
         breaker.reset()
         limit.reset()
-        (failingSince, isTold, recoveredFrom) = (nil, false, 0)
+        (failingSince, toldAt, recoveredFrom) = (nil, nil, 0)
     }
 }

@@ -9,6 +9,8 @@ extension Webhook {
     public func applying(_ fields: WebhookFields) -> Webhook {
         var webhook = self
         if let url = fields.url { webhook.url = url }
+        // What another endpoint did, or the same one long ago, says nothing any more.
+        if webhook.url != self.url || fields.enabled.map({ $0 != self.enabled }) == true { webhook.failingSinceMs = 0 }
         if let eventTypes = fields.eventTypes { webhook.eventTypes = eventTypes }
         if let headers = fields.headers { webhook.headers = headers }
         if let enabled = fields.enabled {
@@ -42,17 +44,6 @@ extension Webhook {
         }
         var webhook = self
         webhook.secrets = [secret] + kept
-        return webhook
-    }
-
-    /// Switched off by what a dispatcher learned of the endpoint; nil where that says nothing about this version.
-    public func disabled(by signal: Signal) -> Webhook? {
-        guard signal.kind == .gone, signal.webhookID == id, signal.webhookVersion >= version, enabled else {
-            return nil
-        }
-        var webhook = self
-        webhook.enabled = false
-        webhook.disabledReason = "the endpoint answered 410 Gone"
         return webhook
     }
 

@@ -6,6 +6,8 @@ public enum RecordHeader {
     public static let id: StaticString = "ce_id"
     public static let type: StaticString = "ce_type"
     public static let source: StaticString = "ce_source"
+    /// What the event is about.
+    public static let subject: StaticString = "ce_subject"
     /// RFC 3339.
     public static let time: StaticString = "ce_time"
     public static let specVersion: StaticString = "ce_specversion"

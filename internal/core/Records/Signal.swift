@@ -12,6 +12,8 @@ public struct Signal: Equatable, Sendable {
     public var tenant = ""
     public var webhookVersion: UInt64 = 0
     public var atMs: Int64 = 0
+    /// Of `failingSince`.
+    public var sinceMs: Int64 = 0
 
     public init() {}
 }
@@ -25,6 +27,7 @@ extension Signal: WireMessage {
             case 3: tenant = try field.string()
             case 4: webhookVersion = try field.varint()
             case 5: atMs = try field.int64()
+            case 6: sinceMs = try field.int64()
             default: break
             }
         }
@@ -36,5 +39,6 @@ extension Signal: WireMessage {
         writer.string(3, tenant)
         writer.varint(4, webhookVersion)
         writer.int64(5, atMs)
+        writer.int64(6, sinceMs)
     }
 }

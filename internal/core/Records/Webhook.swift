@@ -24,6 +24,8 @@ public struct Webhook: Equatable, Sendable {
     /// 0: any.
     public var ratePerSecond: UInt32 = 0
     public var paused = false
+    /// Milliseconds since 1970; 0: its requests do not fail, as far as is known.
+    public var failingSinceMs: Int64 = 0
 
     public init() {}
 
@@ -87,6 +89,7 @@ extension Webhook: WireMessage {
                 self.retry = retry
             case 17: ratePerSecond = UInt32(truncatingIfNeeded: try field.varint())
             case 18: paused = try field.bool()
+            case 19: failingSinceMs = try field.int64()
             default: break
             }
         }
@@ -111,6 +114,7 @@ extension Webhook: WireMessage {
         if let retry { writer.message(16) { retry.write(to: &$0) } }
         writer.varint(17, UInt64(ratePerSecond))
         writer.bool(18, paused)
+        writer.int64(19, failingSinceMs)
     }
 }
 

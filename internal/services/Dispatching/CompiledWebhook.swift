@@ -66,10 +66,13 @@ struct WebhookDefaults: Sendable {
     var maxInFlight: Int
     var retries: RetryPolicy
     var breaker: BreakerRules
+    /// 0: never.
+    var disableAfterMs: Int64
 
     func gateRules(of webhook: Webhook) -> GateRules {
         GateRules(
             maxInFlight: webhook.maxInFlight == 0 ? maxInFlight : Int(webhook.maxInFlight),
-            ratePerSecond: webhook.ratePerSecond, isPaused: webhook.paused, breaker: breaker)
+            ratePerSecond: webhook.ratePerSecond, isPaused: webhook.paused, breaker: breaker,
+            reportedFailing: webhook.failingSinceMs, disableAfterMs: disableAfterMs)
     }
 }

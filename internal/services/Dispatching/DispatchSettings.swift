@@ -77,6 +77,7 @@ extension WebhookDefaults {
             maxDelayMs: Int64(retry.maxDelay.milliseconds), maxRetries: retry.maxRetries,
             scheduleMs: retry.schedule.map { Int64($0.milliseconds) }, jitter: retry.jitter)
         let breaker = configuration.breaker
+        disableAfterMs = Int64(breaker.disableAfter.milliseconds)
         self.breaker = BreakerRules(
             failureRatio: breaker.isEnabled ? breaker.failureRatio : .infinity,
             window: UInt64(breaker.window.milliseconds) * 1_000_000, minimumRequests: breaker.minimumRequests,

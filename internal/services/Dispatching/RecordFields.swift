@@ -9,6 +9,7 @@ struct RecordFields {
     var eventType = ""
     var eventSource = ""
     var eventTime = ""
+    var eventSubject = ""
     var tenant = defaultTenant
     /// Of a record of `deliveries`; nil in one that brings an event.
     var delivery: DeliveryFields?
@@ -80,6 +81,8 @@ struct RecordFields {
             eventSource = String(decoding: value, as: UTF8.self)
         } else if name.is(RecordHeader.time) {
             eventTime = String(decoding: value, as: UTF8.self)
+        } else if name.is(RecordHeader.subject) {
+            eventSubject = String(decoding: value, as: UTF8.self)
         }
     }
 

@@ -25,7 +25,7 @@ final class SharedGate: Sendable {
 
     func standing(now: UInt64) -> GateStanding { state.withLock { $0.gate.standing($0.rules, now: now) } }
 
-    func ended(_ permit: WebhookGate.Permit, _ report: GateReport, now: UInt64) -> GateNews {
-        state.withLock { $0.gate.ended(permit, report, $0.rules, now: now) }
+    func ended(_ permit: WebhookGate.Permit, _ report: GateReport, now: UInt64, nowMs: Int64) -> GateNews {
+        state.withLock { $0.gate.ended(permit, report, $0.rules, now: now, nowMs: nowMs) }
     }
 }

@@ -89,7 +89,9 @@ extension Worker {
         } else if fields.defect != nil {
             webhooks = [nil]
         } else {
-            webhooks = table.match(tenant: fields.tenant, type: fields.eventType)
+            webhooks = table.match(tenant: fields.tenant, type: fields.eventType).filter {
+                !OperationalEvent.isAbout($0.id, type: fields.eventType, subject: fields.eventSubject)
+            }
         }
         guard let slot = partition.settlement.take(offset: record.offset, fanOut: webhooks.count), !webhooks.isEmpty
         else { return }

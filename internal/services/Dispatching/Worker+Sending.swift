@@ -24,7 +24,7 @@ extension Worker {
             try buildLines(delivery, webhook, payload, nowMs)
         } catch {
             open.release()
-            _ = webhook.gate.ended(permit, .nothing, now: loop.now)
+            _ = webhook.gate.ended(permit, .nothing, now: loop.now, nowMs: clinux_realtime_ms())
             park(delivery, .parked(reason: "not_signed"))
             log.error("a request cannot be signed", metadata: ["webhook": "\(webhook.id)", "error": "\(error)"])
             return
@@ -74,19 +74,19 @@ extension Worker {
         if partition.isLost, result.failure == .aborted {
             // Its new owner sees it unsettled and makes the request itself.
             open.release()
-            _ = webhook.gate.ended(permit, .nothing, now: loop.now)
+            _ = webhook.gate.ended(permit, .nothing, now: loop.now, nowMs: clinux_realtime_ms())
             return
         }
         delivery.ticket = unacknowledged.add(now: loop.now)
         let end = RequestEnd(result)
         var (verdict, effects) = settings.classification.classify(end)
         note(end, webhook.endpoint.host, &verdict)
-        heed(webhook.gate.ended(permit, GateReport(verdict, effects), now: loop.now), webhook)
+        let nowMs = clinux_realtime_ms()
+        heed(webhook.gate.ended(permit, GateReport(verdict, effects), now: loop.now, nowMs: nowMs), webhook, nowMs)
         delivery.outcome.status = UInt32(clamping: result.status)
         delivery.outcome.durationUs = UInt64(clamping: result.durationMicroseconds)
         if verdict != .delivered { delivery.outcome.response = result.body }
         metrics.finished(verdict, microseconds: result.durationMicroseconds)
-        let nowMs = clinux_realtime_ms()
         let next = webhook.retries.next(
             after: verdict, attempt: Int(delivery.attempts), parkedBefore: delivery.parkedBefore,
             retryAfterMs: result.header("retry-after").flatMap { retryAfterMs($0, now: nowMs) },
@@ -105,7 +105,12 @@ extension Worker {
         }
     }
 
-    private func heed(_ news: GateNews, _ webhook: CompiledWebhook) {
+    private func heed(_ news: GateNews, _ webhook: CompiledWebhook, _ nowMs: Int64) {
+        if let since = news.failingSince {
+            let sinceMs = nowMs - Int64((loop.now - min(loop.now, since)) / 1_000_000)
+            write(signal: .failingSince, webhook, nowMs, sinceMs: sinceMs)
+        }
+        if news.hasRecovered { write(signal: .recovered, webhook, nowMs) }
         guard let isOpen = news.isOpen else { return }
         metrics.breakers.labelled(isOpen ? "open" : "closed").increment()
         log.notice(

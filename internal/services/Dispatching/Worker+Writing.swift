@@ -41,13 +41,14 @@ extension Worker {
         write(.coverage(partition, coverages))
     }
 
-    func write(signal kind: Signal.Kind, _ webhook: CompiledWebhook, _ nowMs: Int64) {
+    func write(signal kind: Signal.Kind, _ webhook: CompiledWebhook, _ nowMs: Int64, sinceMs: Int64 = 0) {
         var signal = Signal()
         signal.kind = kind
         signal.webhookID = webhook.id
         signal.tenant = webhook.tenant
         signal.webhookVersion = webhook.version
         signal.atMs = nowMs
+        signal.sinceMs = sinceMs
         write(.signal(signal))
     }
 

@@ -1,11 +1,20 @@
 internal import Postgres
 
-/// A record that topic `webhooks` still has to get.
+/// A record that topic `webhooks` still has to get, or `events`.
 struct OutboxRecord: Equatable, Sendable {
     let number: Int64
     let webhookID: String
     /// nil: a tombstone.
     let value: [UInt8]?
+    /// Of an event, names and values by turns; empty: a record of `webhooks`.
+    var headers: [String] = []
+}
+
+/// What the tenant's webhooks are told: the value and the headers of an event's record.
+struct OutboxEvent: Equatable, Sendable {
+    let value: [UInt8]
+    /// Names and values by turns.
+    let headers: [String]
 }
 
 /// Table `registry.outbox`, as the relay's leader works on it over the session that holds its lock.
@@ -14,13 +23,15 @@ enum Outbox {
     static let channel = "registry_outbox"
 
     /// Puts a record into the outbox within the change's transaction; the row gives its `number`.
-    static func insertion(_ webhookID: String, value: [UInt8]?) -> PostgresStatement {
+    /// - Parameter headers: of an event.
+    static func insertion(_ webhookID: String, value: [UInt8]?, headers: [String]? = nil) -> PostgresStatement {
         PostgresStatement(
             """
             WITH queued AS (
-                INSERT INTO registry.outbox (webhook_id, value) VALUES ($1, $2::bytea) RETURNING number)
+                INSERT INTO registry.outbox (webhook_id, value, headers) VALUES ($1, $2::bytea, $3::text[])
+                RETURNING number)
             SELECT number, pg_notify('\(channel)', '') FROM queued
-            """, [.text(webhookID), value.map { .bytes($0) } ?? .null])
+            """, [.text(webhookID), value.map { .bytes($0) } ?? .null, headers.map { .textArray($0) } ?? .null])
     }
 
     /// Makes this session the leader; false where another one is.
@@ -36,14 +47,15 @@ enum Outbox {
     ) {
         let results = try await session.batch([
             PostgresStatement(
-                "SELECT number, webhook_id, value FROM registry.outbox ORDER BY number LIMIT $1",
+                "SELECT number, webhook_id, value, headers FROM registry.outbox ORDER BY number LIMIT $1",
                 [.integer(Int64(count))]),
             PostgresStatement("SELECT count(*) AS total FROM registry.outbox"),
         ])
         let records = try results[0].map { row in
             OutboxRecord(
                 number: try row.decode("number"), webhookID: try row.decode("webhook_id"),
-                value: try row.decodeIfPresent("value"))
+                value: try row.decodeIfPresent("value"),
+                headers: try row.decodeIfPresent("headers") ?? [])
         }
         return (records, try results[1].first?.decode("total") ?? records.count)
     }

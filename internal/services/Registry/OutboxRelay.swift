@@ -7,7 +7,7 @@ internal import Records
 internal import ServiceSupport
 internal import Synchronization
 
-/// Publishes the outbox to topic `webhooks`, in order, and compares the two now and then. Of several processes one leads, by an advisory
+/// Publishes the outbox to topic `webhooks`, and what it says about webhooks to `events`, in order, and compares the two now and then. Of several processes one leads, by an advisory
 /// lock of its session; the others ask for the lead every second.
 ///
 /// ```
@@ -32,6 +32,7 @@ final class OutboxRelay: Service {
     private let published: PublishedRecords
     private let topics: TopicKeeper
     private let topic: String
+    private let topicEvents: String
     private let kafka: KafkaSettings
     private let interval: Duration
     private let metrics: RegistryMetrics
@@ -49,6 +50,7 @@ final class OutboxRelay: Service {
         logger = context.logger
         kafka = context.configuration.kafka
         topic = kafka.topics.webhooks
+        topicEvents = kafka.topics.events
         interval = context.configuration.registry.reconcileInterval
         topics = try TopicKeeper(context.configuration, clientID: context.name, logger: context.logger)
     }
@@ -150,11 +152,17 @@ final class OutboxRelay: Service {
     private func publish(
         _ wave: ArraySlice<OutboxRecord>, _ producer: AsyncProducer
     ) async -> (acknowledged: [Int64], error: KafkaError?) {
-        await withTaskGroup(of: (Int64, KafkaError?).self) { [topic] group in
+        await withTaskGroup(of: (Int64, KafkaError?).self) { [topic, topicEvents] group in
             for record in wave {
                 group.addTask {
                     do throws(KafkaError) {
-                        try await producer.send(to: topic, key: Array(record.webhookID.utf8), value: record.value)
+                        if record.headers.isEmpty {
+                            try await producer.send(to: topic, key: Array(record.webhookID.utf8), value: record.value)
+                        } else {
+                            try await producer.send(
+                                to: topicEvents, key: record.eventKey, value: record.value,
+                                headers: record.recordHeaders)
+                        }
                         return (record.number, nil)
                     } catch {
                         return (record.number, error)

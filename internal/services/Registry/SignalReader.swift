@@ -8,7 +8,8 @@ internal import Records
 internal import ServiceSupport
 internal import WireFormat
 
-/// Disables webhooks whose endpoint is gone for good (410), as dispatchers tell in topic `signals`.
+/// Heeds what dispatchers tell in topic `signals`: a webhook whose endpoint is gone for good (410) or has failed for too long is switched off, and
+/// since when one fails is noted. The tenant's other webhooks are told, by an event in the same transaction.
 ///
 /// Every process reads the whole topic from its start, each time: signals are few, and one about another version than the present one
 /// says nothing, so reading them again changes nothing and no position need be kept.
@@ -16,6 +17,8 @@ final class SignalReader: Service {
     let name = "SignalReader"
     private let store: WebhookStore
     private let kafka: KafkaSettings
+    /// 0: never.
+    private let disableAfterMs: Int64
     private let metrics: RegistryMetrics
     private let logger: Logger
     private let clock: @Sendable () -> Int64
@@ -29,6 +32,7 @@ final class SignalReader: Service {
         self.clock = clock
         logger = context.logger
         kafka = context.configuration.kafka
+        disableAfterMs = Int64(context.configuration.breaker.disableAfter.milliseconds)
     }
 
     func run() async throws {
@@ -59,7 +63,7 @@ final class SignalReader: Service {
                 guard let value = record.value, let signal = try? Signal(decoding: value) else {
                     return metrics.signals.labelled("malformed").increment()
                 }
-                if signal.kind == .gone { inbox.yield(signal) }
+                if signal.kind != .unspecified { inbox.yield(signal) }
             },
             event: { [logger, limiter] event in
                 if case .failed(let error) = event {
@@ -73,9 +77,9 @@ final class SignalReader: Service {
         while !Task.isCancelled {
             do {
                 let change = try await store.change(
-                    signal.webhookID, of: signal.tenant, expecting: nil, at: clock()
-                ) { $0.disabled(by: signal) ?? $0 }
-                return note(change, signal)
+                    signal.webhookID, of: signal.tenant, expecting: nil, at: clock(), telling: OutboxEvent.init
+                ) { [disableAfterMs] in $0.applying(signal, disableAfterMs: disableAfterMs) ?? $0 }
+                return note(change)
             } catch is RequestProblem {
                 return metrics.signals.labelled("unknown_webhook").increment()
             } catch {
@@ -86,12 +90,17 @@ final class SignalReader: Service {
         }
     }
 
-    private func note(_ change: StoredChange, _ signal: Signal) {
+    private func note(_ change: StoredChange) {
         guard change.outboxNumber != nil else { return metrics.signals.labelled("stale").increment() }
-        metrics.signals.labelled("disabled").increment()
+        let webhook = change.webhook
+        let result = !webhook.enabled ? "disabled" : webhook.failingSinceMs == 0 ? "recovered" : "failing"
+        metrics.signals.labelled(result).increment()
         logger.notice(
-            "webhook disabled: its endpoint answered 410",
-            metadata: [LogKey.webhook: "\(signal.webhookID)", LogKey.tenant: "\(signal.tenant)"])
+            "a signal changed a webhook",
+            metadata: [
+                "change": "\(result)", LogKey.reason: "\(webhook.disabledReason)", LogKey.webhook: "\(webhook.id)",
+                LogKey.tenant: "\(webhook.tenant)",
+            ])
     }
 }
 

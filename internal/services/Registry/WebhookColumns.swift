@@ -6,14 +6,15 @@ internal import WireFormat
 enum WebhookColumns {
     static let names = """
         id, tenant, version, url, event_types, header_names, header_values, enabled, disabled_reason, secrets, timeout_ms, \
-        max_in_flight, description, hub_signature, created_at, updated_at, retry, rate_per_second, paused
+        max_in_flight, description, hub_signature, created_at, updated_at, retry, rate_per_second, paused, \
+        failing_since
         """
 
-    /// `$1` … `$19`, in the order of `names`. Cast, because a SELECT's bare parameter would be text.
+    /// `$1` … `$20`, in the order of `names`. Cast, because a SELECT's bare parameter would be text.
     static let parameters = """
         $1::text, $2::text, $3::bigint, $4::text, $5::text[], $6::text[], $7::text[], $8::boolean, $9::text, $10::bytea, \
         $11::integer, $12::integer, $13::text, $14::boolean, $15::timestamptz, $16::timestamptz, $17::bytea, $18::integer, \
-        $19::boolean
+        $19::boolean, $20::timestamptz
         """
 
     static func values(_ webhook: Webhook) -> [PostgresValue] {
@@ -26,6 +27,7 @@ enum WebhookColumns {
             .timestamp(milliseconds: webhook.createdAtMs), .timestamp(milliseconds: webhook.updatedAtMs),
             webhook.retry.map { .bytes($0.encoded()) } ?? .null, .integer(Int64(webhook.ratePerSecond)),
             .boolean(webhook.paused),
+            webhook.failingSinceMs == 0 ? .null : .timestamp(milliseconds: webhook.failingSinceMs),
         ]
     }
 
@@ -52,6 +54,8 @@ enum WebhookColumns {
         webhook.retry = try row.decodeIfPresent("retry", as: [UInt8].self).map { try WebhookRetry(decoding: $0) }
         webhook.ratePerSecond = try row.decode("rate_per_second")
         webhook.paused = try row.decode("paused")
+        webhook.failingSinceMs =
+            try row.decodeIfPresent("failing_since", as: PostgresTimestamp.self)?.milliseconds ?? 0
         return webhook
     }
 

@@ -23,13 +23,13 @@ struct WebhookStore: Sendable {
             """
             WITH room AS (
                 INSERT INTO registry.tenants AS known (tenant, webhooks) VALUES ($2, 1)
-                ON CONFLICT (tenant) DO UPDATE SET webhooks = known.webhooks + 1 WHERE known.webhooks < $20
+                ON CONFLICT (tenant) DO UPDATE SET webhooks = known.webhooks + 1 WHERE known.webhooks < $21
                 RETURNING 1),
             stored AS (
                 INSERT INTO registry.webhooks (\(WebhookColumns.names))
                 SELECT \(WebhookColumns.parameters) FROM room RETURNING id),
             queued AS (
-                INSERT INTO registry.outbox (webhook_id, value) SELECT id, $21::bytea FROM stored RETURNING number)
+                INSERT INTO registry.outbox (webhook_id, value) SELECT id, $22::bytea FROM stored RETURNING number)
             SELECT number, pg_notify('\(Outbox.channel)', '') FROM queued
             """,
             WebhookColumns.values(webhook) + [.integer(Int64(limit)), .bytes(webhook.encoded())])
@@ -71,9 +71,11 @@ struct WebhookStore: Sendable {
     ///   - tenant: nil: whosever it is.
     ///   - expected: The version that it must have; nil: any.
     ///   - floor: The new version is above this one.
+    ///   - telling: What the tenant's other webhooks are told, in the same transaction.
     func change(
         _ id: String, of tenant: String?, expecting expected: UInt64?, at now: Int64, above floor: UInt64 = 0,
-        force: Bool = false, _ edit: @Sendable (Webhook) throws -> Webhook
+        force: Bool = false, telling: @Sendable (_ before: Webhook, _ after: Webhook) -> OutboxEvent? = { _, _ in nil },
+        _ edit: @Sendable (Webhook) throws -> Webhook
     ) async throws -> StoredChange {
         try await pool.transaction { transaction in
             let before = try await Self.lock(id, of: tenant, expecting: expected, transaction)
@@ -81,13 +83,16 @@ struct WebhookStore: Sendable {
             guard after != before || force else { return StoredChange(webhook: before, outboxNumber: nil) }
             after.version = max(before.version, floor) + 1
             after.updatedAtMs = max(now, before.updatedAtMs)
-            let results = try await transaction.batch([
-                PostgresStatement(
-                    """
-                    UPDATE registry.webhooks SET (\(WebhookColumns.names)) = (\(WebhookColumns.parameters)) WHERE id = $1
-                    """, WebhookColumns.values(after)),
-                Outbox.insertion(id, value: after.encoded()),
-            ])
+            let event =
+                telling(before, after).map { [Outbox.insertion(id, value: $0.value, headers: $0.headers)] } ?? []
+            let results = try await transaction.batch(
+                [
+                    PostgresStatement(
+                        """
+                        UPDATE registry.webhooks SET (\(WebhookColumns.names)) = (\(WebhookColumns.parameters)) WHERE id = $1
+                        """, WebhookColumns.values(after)),
+                    Outbox.insertion(id, value: after.encoded()),
+                ] + event)
             return StoredChange(webhook: after, outboxNumber: try results[1].first?.decode("number"))
         }
     }

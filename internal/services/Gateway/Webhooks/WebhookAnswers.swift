@@ -46,6 +46,8 @@ enum WebhookAnswers {
         writer.key("disabled_reason")
         if webhook.disabledReason.isEmpty { writer.null() } else { writer.string(webhook.disabledReason) }
         writer.member("paused", webhook.paused)
+        writer.key("failing_since")
+        if webhook.failingSinceMs == 0 { writer.null() } else { writer.time(webhook.failingSinceMs) }
         writer.key("timeout_ms")
         writer.numberOrNull(webhook.timeoutMs)
         writer.key("max_in_flight")

@@ -233,6 +233,7 @@ public struct BreakerSettings: Sendable {
     public let minimumRequests: Int
     public let openFor: Duration
     public let probes: Int
+    public let disableAfter: Duration
 
     init(_ settings: SettingsSection) {
         isEnabled = settings.value(
@@ -251,6 +252,9 @@ public struct BreakerSettings: Sendable {
         probes = settings.value(
             "probes", .integer(1...1_000), default: 3,
             "How many do, all of which must succeed for it to get everything again.")
+        disableAfter = settings.value(
+            "disable_after", .duration(.zero ... .days(365)), default: .days(5),
+            "How long every request to a webhook must have failed for it to be switched off; 0s: never.")
     }
 }
 
