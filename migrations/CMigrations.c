@@ -24,6 +24,10 @@ static const char observability_0003[] = {
 #embed "observability/0003_failure.sql"
 };
 
+static const char observability_0004[] = {
+#embed "observability/0004_open_lists.sql"
+};
+
 static const char registry_0001[] = {
 #embed "registry/0001_webhooks.sql"
 };
@@ -48,6 +52,7 @@ static const struct cmigrations_migration migrations[] = {
     MIGRATION("observability", "0001_history", observability_0001),
     MIGRATION("observability", "0002_dead_letters", observability_0002),
     MIGRATION("observability", "0003_failure", observability_0003),
+    MIGRATION("observability", "0004_open_lists", observability_0004),
     MIGRATION("registry", "0001_webhooks", registry_0001),
     MIGRATION("registry", "0002_retry", registry_0002),
     MIGRATION("registry", "0003_gate", registry_0003),

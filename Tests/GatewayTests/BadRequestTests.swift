@@ -139,7 +139,8 @@ struct BadRequestTests {
                 (.put, "/api/v1/webhooks/\(id)", "{}"), (.delete, "/api/v1/webhooks/\(id)", nil),
                 (.post, "/api/v1/webhooks/\(id)/rotate-secret", nil),
                 (.post, "/api/v1/events", #"{"type":"a","source":"b"}"#), (.get, "/api/v1/events/e", nil),
-                (.get, "/api/v1/deliveries/d", nil), (.get, "/api/v1/webhooks/\(id)/attempts", nil),
+                (.get, "/api/v1/deliveries", nil), (.get, "/api/v1/deliveries/d", nil),
+                (.get, "/api/v1/webhooks/\(id)/attempts", nil),
                 (.get, "/api/v1/webhooks/\(id)/stats", nil),
             ]
             for (method, path, body) in routes {

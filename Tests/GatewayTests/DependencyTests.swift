@@ -59,6 +59,11 @@ struct DependencyTests {
             for (path, asked, query) in [
                 ("/api/v1/events/a%2Fb%20c%3F", "/internal/v1/events/a%2Fb%20c%3F", "tenant=acme"),
                 ("/api/v1/deliveries/dlv_1", "/internal/v1/deliveries/dlv_1", "tenant=acme"),
+                ("/api/v1/deliveries", "/internal/v1/deliveries", "tenant=acme"),
+                (
+                    "/api/v1/deliveries?state=parked&webhook=wh_1&limit=5&cursor=1.a", "/internal/v1/deliveries",
+                    "tenant=acme&cursor=1.a&limit=5&state=parked&webhook=wh_1"
+                ),
                 (
                     "/api/v1/webhooks/\(webhook)/attempts?limit=5&outcome=failed&cursor=a%26tenant%3Dx",
                     "/internal/v1/webhooks/\(webhook)/attempts",
@@ -77,6 +82,7 @@ struct DependencyTests {
             for (path, problem) in [
                 ("/api/v1/events/e?tenant=other", "422 unknown_parameter tenant"),
                 ("/api/v1/webhooks/\(webhook)/attempts?window=1", "422 unknown_parameter window"),
+                ("/api/v1/deliveries?webhook_id=wh_1", "422 unknown_parameter webhook_id"),
                 ("/api/v1/webhooks/wh_0/attempts", "404 not_found -"),
             ] {
                 #expect(await gateway.send(.get, path, token: token).problem == problem)

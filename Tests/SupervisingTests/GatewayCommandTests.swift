@@ -123,6 +123,7 @@ private final class FakeGateway: Sendable {
         (["dlq", "requeue", id, "--dry-run"], "go without ids"),
         (["dlq", "requeue", id, "--type", "a"], "go without ids"),
         (["dlq", "list", "--status", "gone"], "expected one of open, requeued, discarded"),
+        (["deliveries", "--status", "gone"], "expected one of pending, retrying, parked, dead"),
     ])
     func wrongWordsAreRefusedBeforeAnybodyIsAsked(words: [String], reason: String) async throws {
         let child = try ChildProcess(try builtProgram("martlet"), words + ["--url", "http://127.0.0.1:1"])
@@ -159,6 +160,26 @@ private final class FakeGateway: Sendable {
         try await withGateway(200, #"{"data":[],"next":null}"#) { gateway in
             let none = try await gateway.martlet("dlq", "list")
             #expect(none.output == "There are no such dead letters.\n" && none.errors.isEmpty)
+        }
+    }
+
+    @Test func whatIsNotDeliveredIsListed() async throws {
+        let answer = """
+            {"data":[{"id":"\(id)","event_id":"e","event_type":"user.created","webhook_id":"wh_1","status":"parked",\
+            "first_seen_at":"2026-05-06T07:08:09.012Z","explanation":"It\\nwaits."}],"next":"abc"}
+            """
+        try await withGateway(200, answer) { gateway in
+            let text = try await gateway.martlet(
+                "deliveries", "--status", "parked", "--webhook", "wh_1", "--limit", "1")
+            #expect(text.status == 0, "\(text.errors)")
+            #expect(text.output == "2026-05-06T07:08:09.012Z  \(id)  wh_1  user.created  parked  It waits.\n")
+            #expect(text.errors == "There are more: --cursor abc\n")
+            #expect(gateway.requests == ["GET /api/v1/deliveries?state=parked&webhook=wh_1&limit=1 "])
+            #expect(try await gateway.martlet("deliveries", "--json").output == answer + "\n")
+        }
+        try await withGateway(200, #"{"data":[],"next":null}"#) { gateway in
+            let none = try await gateway.martlet("deliveries", "--cursor", "abc")
+            #expect(none.output == "There are no such deliveries.\n" && none.errors.isEmpty)
         }
     }
 

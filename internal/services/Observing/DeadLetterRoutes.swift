@@ -17,9 +17,9 @@ struct DeadLetterRoutes: Sendable {
 
     private func filter(_ question: InternalQuestion) throws(HTTPProblem) -> DeadLetterFilter {
         var filter = DeadLetterFilter(tenant: question.tenant)
-        filter.webhook = try Self.text("webhook_id", question)
-        filter.type = try Self.text("event_type", question)
-        filter.reason = try Self.text("reason", question)
+        filter.webhook = try question.text("webhook_id")
+        filter.type = try question.text("event_type")
+        filter.reason = try question.text("reason")
         filter.from = try question.time("from")
         filter.to = try question.time("to")
         if let text = try question.parameter("state") {
@@ -32,26 +32,15 @@ struct DeadLetterRoutes: Sendable {
         return filter
     }
 
-    /// PostgreSQL takes no NUL.
-    private static func text(_ name: String, _ question: InternalQuestion) throws(HTTPProblem) -> String? {
-        guard let text = try question.parameter(name) else { return nil }
-        guard !text.isEmpty, !text.utf8.contains(0) else { throw .wrong(name, "must be a text without NUL") }
-        return text
-    }
-
     private func list(_ question: InternalQuestion) async throws -> [UInt8] {
         let limit = try question.integer("limit", in: 1...500, default: 50)
-        let cursor = try question.parameter("cursor").map { (text) throws(HTTPProblem) in
-            guard let cursor = DeadLetterCursor(text) else { throw .wrong("cursor", "is none that was given out") }
-            return cursor
-        }
-        let letters = try await table.list(try filter(question), before: cursor, limit: limit + 1)
+        let letters = try await table.list(try filter(question), before: try question.cursor(), limit: limit + 1)
         let page = letters.prefix(limit)
         var json = JSONWriter(reserving: 600 * page.count + 100)
         json.object { json in
             json.key("data")
             json.array { json in for letter in page { json.object { letter.write(to: &$0) } } }
-            json.optional("next", letters.count > limit ? page.last.map { DeadLetterCursor($0).text } : nil)
+            json.optional("next", letters.count > limit ? page.last.map { DeliveryCursor($0).text } : nil)
         }
         return json.bytes
     }

@@ -107,29 +107,6 @@ struct DeadLetterFilter: Sendable {
     }
 }
 
-/// The last dead letter of a page: the next one begins below it.
-struct DeadLetterCursor: Equatable, Sendable {
-    var deadAt: Int64
-    var delivery: DeliveryID
-
-    init(_ letter: StoredLetter) {
-        deadAt = letter.deadAt
-        delivery = letter.delivery
-    }
-
-    /// As it travels: opaque to users.
-    var text: String { "\(deadAt).\(delivery.hexadecimal)" }
-
-    init?(_ text: String) {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, let at = Int64(parts[0]), at == HistoryTime.bounded(at),
-            let delivery = DeliveryID("dlv_" + parts[1])
-        else { return nil }
-        deadAt = at
-        self.delivery = delivery
-    }
-}
-
 /// A change of a dead letter's state that somebody asks for.
 enum DeadLetterMove: Sendable {
     /// For whoever makes this delivery of it. Lapses after a minute.
@@ -150,13 +127,13 @@ struct DeadLetterTable: Sendable {
 
     /// Newest first.
     func list(
-        _ filter: DeadLetterFilter, before cursor: DeadLetterCursor?, limit: Int
+        _ filter: DeadLetterFilter, before cursor: DeliveryCursor?, limit: Int
     ) async throws -> [StoredLetter] {
         var statement = filter.condition
         if let cursor {
             let next = statement.parameters.count + 1
             statement.sql += " AND (dead_at, delivery) < ($\(next), $\(next + 1))"
-            statement.parameters += [.timestamp(milliseconds: cursor.deadAt), .text(cursor.delivery.hexadecimal)]
+            statement.parameters += [.timestamp(milliseconds: cursor.at), .text(cursor.delivery.hexadecimal)]
         }
         return try await pool.query(
             """

@@ -8,13 +8,15 @@ internal import Records
 struct DeliveryRoutes: Sendable {
     let queries: HistoryQueries
     let table: OpenDeliveryTable
+    let letters: DeadLetterTable
     let access: InternalAccess
     let rules: ClassificationRules
 
     var routes: [HTTPRoute] {
         let path = "/internal/v1/deliveries/{id}"
         return [
-            access.route("GET", path, delivery), access.route("POST", path, register),
+            access.route("GET", "/internal/v1/deliveries", list), access.route("GET", path, delivery),
+            access.route("POST", path, register),
             access.route("DELETE", path, withdraw), access.route("POST", path + "/requested", request),
         ]
     }
@@ -23,6 +25,37 @@ struct DeliveryRoutes: Sendable {
         let known = try await queries.delivery(try question.delivery(), tenant: question.tenant)
         guard let summary = known.summary else { throw HTTPProblem.unknownID }
         return HistoryAnswers.delivery(summary, attempts: known.outcomes, rules: rules, now: clinux_realtime_ms())
+    }
+
+    /// What is not delivered: open deliveries of one state or of all, or dead letters that nobody has dealt with.
+    private func list(_ question: InternalQuestion) async throws -> [UInt8] {
+        let states = [Standing.State.pending, .retrying, .parked]
+        var asked: Standing.State?
+        if let text = try question.parameter("state") {
+            asked = Standing.State(rawValue: text)
+            guard let asked, states.contains(asked) || asked == .dead else {
+                throw HTTPProblem.wrong("state", "must be one of pending, retrying, parked, dead")
+            }
+        }
+        let webhook = try question.text("webhook")
+        let limit = try question.integer("limit", in: 1...500, default: 50)
+        let cursor = try question.cursor()
+        let found: [(summary: DeliverySummary?, cursor: DeliveryCursor)]
+        if asked == .dead {
+            var filter = DeadLetterFilter(tenant: question.tenant)
+            filter.webhook = webhook
+            found = try await letters.list(filter, before: cursor, limit: limit + 1).map {
+                (DeliverySummary([], open: nil, letter: $0), DeliveryCursor($0))
+            }
+        } else {
+            found = try await table.list(
+                asked.map { [$0] } ?? states, webhook: webhook, tenant: question.tenant, before: cursor,
+                limit: limit + 1
+            ).map { (DeliverySummary([], open: $0, letter: nil), DeliveryCursor($0)) }
+        }
+        let page = found.prefix(limit)
+        return HistoryAnswers.deliveries(
+            page.compactMap(\.summary), next: found.count > limit ? page.last?.cursor : nil, now: clinux_realtime_ms())
     }
 
     private func register(_ question: InternalQuestion) async throws -> [UInt8] {

@@ -56,6 +56,24 @@ enum HistoryAnswers {
         return json.bytes
     }
 
+    /// A page of deliveries, each with what follows.
+    static func deliveries(_ summaries: [DeliverySummary], next: DeliveryCursor?, now: Int64) -> [UInt8] {
+        var json = JSONWriter(reserving: 800 * summaries.count + 100)
+        json.object { json in
+            json.key("data")
+            json.array { json in
+                for summary in summaries {
+                    json.object { json in
+                        summary.write(to: &json)
+                        summary.writeOutlook(to: &json, now: now)
+                    }
+                }
+            }
+            json.optional("next", next?.text)
+        }
+        return json.bytes
+    }
+
     /// - Parameter rules: what failures mean.
     static func attempts(
         _ outcomes: [StoredOutcome], next: HistoryCursor?, rules: ClassificationRules

@@ -28,6 +28,20 @@ struct InternalQuestion: Sendable {
         return number
     }
 
+    /// PostgreSQL takes no NUL.
+    func text(_ name: String) throws(HTTPProblem) -> String? {
+        guard let text = try parameter(name) else { return nil }
+        guard !text.isEmpty, !text.utf8.contains(0) else { throw .wrong(name, "must be a text without NUL") }
+        return text
+    }
+
+    /// Where a page of deliveries begins.
+    func cursor() throws(HTTPProblem) -> DeliveryCursor? {
+        guard let text = try parameter("cursor") else { return nil }
+        guard let cursor = DeliveryCursor(text) else { throw .wrong("cursor", "is none that was given out") }
+        return cursor
+    }
+
     /// Milliseconds since 1970.
     func time(_ name: String) throws(HTTPProblem) -> Int64? {
         guard let text = try parameter(name) else { return nil }

@@ -33,7 +33,10 @@ public struct ObservabilityService: Service {
     {
         let queries = HistoryQueries(pool)
         return HistoryRoutes(queries: queries, access: access, rules: rules).routes
-            + DeliveryRoutes(queries: queries, table: OpenDeliveryTable(pool), access: access, rules: rules).routes
+            + DeliveryRoutes(
+                queries: queries, table: OpenDeliveryTable(pool), letters: DeadLetterTable(pool), access: access,
+                rules: rules
+            ).routes
             + DeadLetterRoutes(table: DeadLetterTable(pool), access: access).routes
     }
 

@@ -56,6 +56,16 @@ struct StoredOpenDelivery: Sendable {
 }
 
 extension Standing.State {
+    /// As table `open_deliveries` has it; nil for one that is not open.
+    fileprivate var openKind: UInt64? {
+        switch self {
+        case .pending: Outcome.Kind.unspecified.rawValue
+        case .retrying: Outcome.Kind.failed.rawValue
+        case .parked: Outcome.Kind.parked.rawValue
+        case .delivered, .dead, .cancelled: nil
+        }
+    }
+
     /// After an outcome of this kind; none yet, for the unspecified one.
     init(_ kind: Outcome.Kind) {
         self =
@@ -91,14 +101,46 @@ struct OpenDeliveryTable: Sendable {
 
     init(_ pool: PostgresPool) { self.pool = pool }
 
+    private static let columns = """
+        delivery, kind, first_seen, updated_at, due_at, log_partition, attempt, generation, webhook, event_id, event_type,
+        event_time, parent, origin_topic, origin_partition, origin_offset, record_topic, record_offset, reason, failure,
+        last_status, requested, requested_at
+        """
+
     static func find(_ delivery: DeliveryID, _ tenant: String) -> PostgresStatement {
         PostgresStatement(
-            """
-            SELECT delivery, kind, first_seen, updated_at, due_at, log_partition, attempt, generation, webhook, event_id,
-                event_type, event_time, parent, origin_topic, origin_partition, origin_offset, record_topic,
-                record_offset, reason, failure, last_status, requested, requested_at
-            FROM observability.open_deliveries WHERE delivery = $1 AND tenant = $2
-            """, [.text(delivery.hexadecimal), .text(tenant)])
+            "SELECT \(columns) FROM observability.open_deliveries WHERE delivery = $1 AND tenant = $2",
+            [.text(delivery.hexadecimal), .text(tenant)])
+    }
+
+    /// A tenant's, newest first. Each state by itself comes in the order of an index.
+    func list(
+        _ states: [Standing.State], webhook: String?, tenant: String, before cursor: DeliveryCursor?, limit: Int
+    ) async throws -> [StoredOpenDelivery] {
+        let statement = Self.list(states, webhook: webhook, tenant: tenant, before: cursor, limit: limit)
+        return try await pool.query(statement.sql, statement.parameters).map { try StoredOpenDelivery($0) }
+    }
+
+    static func list(
+        _ states: [Standing.State], webhook: String?, tenant: String, before cursor: DeliveryCursor?, limit: Int
+    ) -> PostgresStatement {
+        var condition = "tenant = $1"
+        var parameters: [PostgresValue] = [.text(tenant)]
+        if let webhook {
+            condition += " AND webhook_key = $2 AND webhook = $3"
+            parameters += [.integer(HistoryKey.of(tenant: tenant, id: webhook)), .text(webhook)]
+        }
+        if let cursor {
+            let next = parameters.count + 1
+            condition += " AND (first_seen, delivery) < ($\(next), $\(next + 1))"
+            parameters += [.timestamp(milliseconds: cursor.at), .text(cursor.delivery.hexadecimal)]
+        }
+        let order = "ORDER BY first_seen DESC, delivery DESC LIMIT \(limit)"
+        let lists = states.compactMap(\.openKind).map { kind in
+            "SELECT \(columns) FROM observability.open_deliveries WHERE \(condition) AND kind = \(kind) \(order)"
+        }
+        guard lists.count > 1 else { return PostgresStatement(lists.joined(), parameters) }
+        return PostgresStatement(lists.map { "(\($0))" }.joined(separator: " UNION ALL ") + " " + order, parameters)
     }
 
     /// Makes it visible as pending. False where there is one of this id.
@@ -109,7 +151,7 @@ struct OpenDeliveryTable: Sendable {
             INSERT INTO observability.open_deliveries (delivery, webhook_key, first_seen, updated_at, log_partition,
                 attempt, generation, kind, tenant, webhook, event_id, event_type, event_time, parent, origin_topic,
                 origin_partition, origin_offset)
-            VALUES ($1, $2, now(), now(), $3, 0, 0, 0, $4, $5, $6, $7, $8, $9::uuid, $10, $11, $12)
+            VALUES ($1, $2, date_trunc('milliseconds', now()), now(), $3, 0, 0, 0, $4, $5, $6, $7, $8, $9::uuid, $10, $11, $12)
             ON CONFLICT DO NOTHING
             """,
             [

@@ -14,6 +14,11 @@ struct HistoryRoutes: Sendable {
                 _ = try request.parameters()
                 return try await ask("events", request, caller)
             },
+            access.route("GET", "/api/v1/deliveries", .readDeliveries) { request, caller in
+                let query = try request.parameters("state", "webhook", "limit", "cursor")
+                return try await history.ask(
+                    ["deliveries"], tenant: caller.tenant, query: query, requestID: request.requestID)
+            },
             access.route("GET", "/api/v1/deliveries/{id}", .readDeliveries) { request, caller in
                 _ = try request.parameters()
                 return try await ask("deliveries", request, caller)

@@ -9,7 +9,8 @@ public struct MartletCommand: ParsableCommand {
         version: martletVersion,
         subcommands: [
             UpCommand.self, DownCommand.self, StatusCommand.self, LogsCommand.self, ResetCommand.self, DemoCommand.self,
-            SendCommand.self, ListenCommand.self, TailCommand.self, RetryCommand.self, ResendCommand.self,
+            SendCommand.self, ListenCommand.self, TailCommand.self, DeliveriesCommand.self, RetryCommand.self,
+            ResendCommand.self,
             CancelCommand.self, DeadLetterCommand.self, AuditCommand.self, ConfigCommand.self, MigrateCommand.self,
             UsersCommand.self,
             DoctorCommand.self, CompletionsCommand.self,
