@@ -64,9 +64,11 @@ final class Harness {
 
     static func id(_ number: Int) -> DeliveryID { DeliveryID(random: 0x1234, UInt64(number)) }
 
-    /// A delivery that waits, and the partition that it is in.
+    /// A delivery that waits, if in a lane since then, and the offset that it has.
     @discardableResult
-    func putWaiting(_ number: Int, generation: UInt32 = 1, due: Int64, partition: Int32? = nil) async throws -> Int64 {
+    func putWaiting(
+        _ number: Int, generation: UInt32 = 1, due: Int64, lane: String? = nil, since: Int64? = nil
+    ) async throws -> Int64 {
         let id = Self.id(number)
         var headers = RecordHeaders()
         headers.append(RecordHeader.id, "event-\(number)")
@@ -77,19 +79,25 @@ final class Harness {
         headers.append(RecordHeader.generation, "\(generation)")
         headers.append(RecordHeader.attempt, "\(generation)")
         headers.append(RecordHeader.due, "\(due)")
+        if let lane { headers.append(RecordHeader.lane, lane) }
+        if let since { headers.append(RecordHeader.since, "\(since)") }
         let key = RetryKey.delivery(id, generation: generation).description
         let receipt = try await producer.send(
-            to: topics.retries, partition: partition ?? self.partition(number), key: Array(key.utf8),
+            to: topics.retries, partition: partition(number), key: Array(key.utf8),
             value: Array("{\"n\":\(number)}".utf8), headers: headers)
         return receipt.offset ?? -1
     }
 
-    func putWaiting(_ numbers: Range<Int>, due: @escaping @Sendable (Int) -> Int64) async throws {
+    func putWaiting(
+        _ numbers: Range<Int>, lane: String? = nil, since: Int64? = nil, due: @escaping @Sendable (Int) -> Int64
+    ) async throws {
         for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 500) {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in start..<min(start + 500, numbers.upperBound) {
                     nonisolated(unsafe) let harness = self
-                    group.addTask { try await harness.putWaiting(number, due: due(number)) }
+                    group.addTask {
+                        try await harness.putWaiting(number, due: due(number), lane: lane, since: since)
+                    }
                 }
                 try await group.waitForAll()
             }

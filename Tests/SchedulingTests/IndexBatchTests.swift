@@ -8,9 +8,14 @@ private let b = DeliveryID(random: 0, 2)
 private let now: Int64 = 1_000
 private let holdMs: Int64 = 50
 
-private func waits(_ generation: UInt32, of id: DeliveryID = a, at offset: Int64, due: Int64 = 5_000) -> RetryRecord {
+private let place = LanePlace(lane: LaneID(webhook: "wh_1"), sinceMs: 800)
+
+private func waits(
+    _ generation: UInt32, of id: DeliveryID = a, at offset: Int64, due: Int64 = 5_000, in place: LanePlace? = nil
+) -> RetryRecord {
     RetryRecord(
-        offset: offset, timestampMs: 900, key: .delivery(id, generation: generation), content: .waiting(dueAtMs: due))
+        offset: offset, timestampMs: 900, key: .delivery(id, generation: generation),
+        content: .waiting(dueAtMs: due, place: place))
 }
 
 private func command(_ key: RetryKey, at offset: Int64) -> RetryRecord {
@@ -21,8 +26,10 @@ private func tombstone(_ key: RetryKey) -> RetryRecord {
     RetryRecord(offset: 99, timestampMs: 900, key: key, content: .tombstone)
 }
 
-private func entry(_ generation: UInt32, _ offset: Int64, _ mark: IndexEntry.Mark = .none) -> IndexEntry {
-    IndexEntry(generation: generation, offset: offset, mark: mark)
+private func entry(
+    _ generation: UInt32, _ offset: Int64, _ mark: IndexEntry.Mark = .none, in place: LanePlace? = nil
+) -> IndexEntry {
+    IndexEntry(generation: generation, offset: offset, mark: mark, place: place)
 }
 
 /// One transition of one delivery, `a`.
@@ -34,6 +41,8 @@ struct Transition: CustomTestStringConvertible, Sendable {
     var change: (entry: IndexEntry?, due: Int64)?
     var owed: [RetryKey] = []
     var flying: UInt32?
+    /// How often the delivery comes to wait in its lane.
+    var joins = 0
 
     var testDescription: String { name }
 }
@@ -138,6 +147,35 @@ struct Transition: CustomTestStringConvertible, Sendable {
             records: [command(.cancel(a), at: 7)], change: (entry(0, 7, .hold), 900 + holdMs)),
     ]
 
+    static let parked = [
+        Transition(
+            name: "what is parked waits in its lane", records: [waits(1, at: 7, in: place)],
+            change: (entry(1, 7, in: place), 5_000), joins: 1),
+        Transition(
+            name: "parked after a failure", known: entry(1, 3), records: [waits(2, at: 7, in: place)],
+            change: (entry(2, 7, in: place), 5_000), owed: [.delivery(a, generation: 1)], joins: 1),
+        Transition(
+            name: "failed after it was parked", known: entry(1, 3, in: place), records: [waits(2, at: 7)],
+            change: (entry(2, 7), 5_000), owed: [.delivery(a, generation: 1)]),
+        Transition(
+            name: "retry now does not queue", known: entry(1, 3, in: place),
+            records: [command(.retryNow(a, generation: 1), at: 7)], change: (entry(1, 3, .now), now)),
+        Transition(
+            name: "nor does cancel", known: entry(1, 3, in: place), records: [command(.cancel(a), at: 7)],
+            change: (entry(1, 3, .cancel), now)),
+        Transition(
+            name: "nor what is parked though it is to be cancelled", known: entry(1, 3, .cancel),
+            records: [waits(2, at: 7, in: place)], change: (entry(2, 7, .cancel), now),
+            owed: [.delivery(a, generation: 1)]),
+        Transition(
+            name: "parked after a retry wanted now", known: entry(1, 3, .now), records: [waits(2, at: 7, in: place)],
+            change: (entry(2, 7, in: place), 5_000), owed: [.delivery(a, generation: 1), .retryNow(a, generation: 1)],
+            joins: 1),
+        Transition(
+            name: "a tombstone ends the wait in a lane", known: entry(1, 3, in: place),
+            records: [tombstone(.delivery(a, generation: 1))], change: (nil, now)),
+    ]
+
     static let batches = [
         Transition(
             name: "record, cancel: cancelled", records: [waits(1, at: 7), command(.cancel(a), at: 8)],
@@ -164,12 +202,14 @@ struct Transition: CustomTestStringConvertible, Sendable {
             name: "what means nothing is owed its tombstone",
             records: [
                 command(.delivery(a, generation: 1), at: 7),
-                RetryRecord(offset: 8, timestampMs: 0, key: .cancel(a), content: .waiting(dueAtMs: 1)),
-                RetryRecord(offset: 9, timestampMs: 0, key: .retryNow(a, generation: 2), content: .waiting(dueAtMs: 1)),
+                RetryRecord(offset: 8, timestampMs: 0, key: .cancel(a), content: .waiting(dueAtMs: 1, place: nil)),
+                RetryRecord(
+                    offset: 9, timestampMs: 0, key: .retryNow(a, generation: 2),
+                    content: .waiting(dueAtMs: 1, place: nil)),
             ], owed: [.delivery(a, generation: 1), .cancel(a), .retryNow(a, generation: 2)]),
     ]
 
-    @Test(arguments: waiting + tombstones + commands + batches) func aTransition(_ transition: Transition) {
+    @Test(arguments: waiting + tombstones + commands + parked + batches) func aTransition(_ transition: Transition) {
         var batch = IndexBatch(
             known: transition.known.map { [a: $0] } ?? [:], flying: transition.flying.map { [a: $0] } ?? [:], now: now,
             holdMs: holdMs)
@@ -177,6 +217,8 @@ struct Transition: CustomTestStringConvertible, Sendable {
         let expected = transition.change.map { IndexBatch.Change(delivery: a, entry: $0.entry, dueAtMs: $0.due) }
         #expect(batch.changes == (expected.map { [$0] } ?? []))
         #expect(batch.owed == transition.owed)
+        let join = IndexBatch.Join(lane: place.lane, delivery: a, dueAtMs: 5_000)
+        #expect(batch.joins == [IndexBatch.Join](repeating: join, count: transition.joins))
     }
 
     @Test func deliveriesDoNotTouchEachOther() {

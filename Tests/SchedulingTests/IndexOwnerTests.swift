@@ -10,9 +10,11 @@ private func header(_ position: Int64, epoch: Int64, turn: Int64, log: String = 
     IndexHeader(logID: log, position: position, epoch: epoch, turn: turn)
 }
 
+private func all(_ text: String) -> IndexHeaders { IndexHeaders(at: text, due: text, lanes: text) }
+
 private func waits(_ id: DeliveryID, at offset: Int64, due: Int64 = 0) -> RetryRecord {
     RetryRecord(
-        offset: offset, timestampMs: 0, key: .delivery(id, generation: 1), content: .waiting(dueAtMs: due))
+        offset: offset, timestampMs: 0, key: .delivery(id, generation: 1), content: .waiting(dueAtMs: due, place: nil))
 }
 
 /// What is found in Redis and at the stored epoch, and how it is opened.
@@ -36,31 +38,37 @@ struct Opened: CustomTestStringConvertible, Sendable {
     static let openings = [
         Opened(name: "empty", found: .init(), header: header(0, epoch: 8, turn: 1), resets: true),
         Opened(
-            name: "as it was left", found: .init(at: agreed, due: agreed), isFence: true,
+            name: "as it was left", found: all(agreed), isFence: true,
             header: header(6, epoch: 8, turn: 10), resets: false),
         Opened(
-            name: "the keys disagree", found: .init(at: agreed, due: header(5, epoch: 4, turn: 8).text),
+            name: "the keys disagree", found: .init(at: agreed, due: header(5, epoch: 4, turn: 8).text, lanes: agreed),
             header: header(0, epoch: 8, turn: 1), resets: true),
         Opened(
-            name: "one key is gone", found: .init(at: nil, due: agreed), header: header(0, epoch: 8, turn: 1),
+            name: "the lanes are from before",
+            found: .init(at: agreed, due: agreed, lanes: header(6, epoch: 4, turn: 8).text),
+            header: header(0, epoch: 8, turn: 1), resets: true),
+        Opened(
+            name: "one key is gone", found: .init(at: nil, due: agreed, lanes: agreed),
+            header: header(0, epoch: 8, turn: 1), resets: true),
+        Opened(
+            name: "the lanes are gone", found: .init(at: agreed, due: agreed), header: header(0, epoch: 8, turn: 1),
             resets: true),
         Opened(
-            name: "no header", found: .init(at: "x", due: "x"), header: header(0, epoch: 8, turn: 1), resets: true),
+            name: "no header", found: all("x"), header: header(0, epoch: 8, turn: 1), resets: true),
         Opened(
             name: "of another log",
-            found: .init(
-                at: header(6, epoch: 4, turn: 9, log: "old").text, due: header(6, epoch: 4, turn: 9, log: "old").text),
+            found: all(header(6, epoch: 4, turn: 9, log: "old").text),
             header: header(0, epoch: 8, turn: 1), resets: true),
         Opened(
-            name: "the topic was recreated: no fence at the epoch", found: .init(at: agreed, due: agreed),
+            name: "the topic was recreated: no fence at the epoch", found: all(agreed),
             isFence: false, header: header(0, epoch: 8, turn: 1), resets: true),
         Opened(
             name: "the position is past the fence",
-            found: .init(at: header(9, epoch: 4, turn: 9).text, due: header(9, epoch: 4, turn: 9).text), isFence: true,
+            found: all(header(9, epoch: 4, turn: 9).text), isFence: true,
             header: header(0, epoch: 8, turn: 1), resets: true),
         Opened(
             name: "the position is at the fence",
-            found: .init(at: header(8, epoch: 4, turn: 9).text, due: header(8, epoch: 4, turn: 9).text), isFence: true,
+            found: all(header(8, epoch: 4, turn: 9).text), isFence: true,
             header: header(8, epoch: 8, turn: 10), resets: false),
     ]
 
@@ -86,7 +94,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
     @Test mutating func aNewerOwnerIsNotOpenedOver() {
         let newer = header(6, epoch: 9, turn: 3).text
         #expect(next(0) == .readHeaders)
-        owner.headersRead(.init(at: newer, due: newer))
+        owner.headersRead(all(newer))
         #expect(next(0) == .readFence(offset: 9))
         owner.fenceRead(true)
         #expect(next(0) == .writeFence)
@@ -171,7 +179,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
                 == .run(
                     .init(
                         expected: header(0, epoch: 8, turn: 1), next: header(4, epoch: 8, turn: 2),
-                        work: .index([change]))))
+                        work: .index([change], lanes: []))))
         #expect(owner.position == 0)
         owner.ran(.done, now: 0)
         #expect(owner.position == 4 && owner.wantsRecords)
@@ -185,7 +193,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
         #expect(next(0) == .retire([.delivery(a, generation: 1)]))
         #expect(next(0) == nil)
         owner.retired()
-        #expect(script(0)?.work == .index([]))
+        #expect(script(0)?.work == .index([], lanes: []))
     }
 
     @Test mutating func offsetsWithoutRecordsMoveThePosition() {
@@ -197,7 +205,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
         owner.took([], end: 5)
         #expect(next(0) == nil)
         owner.took([waits(a, at: 4)], end: 6)
-        #expect(script(0)?.work == .index([]))
+        #expect(script(0)?.work == .index([], lanes: []))
     }
 
     // MARK: Claiming
@@ -205,12 +213,12 @@ struct Opened: CustomTestStringConvertible, Sendable {
     @Test mutating func nothingIsClaimedBeforeTheFenceIsReached() {
         run(caughtUp: false)
         owner.took([], end: 8)
-        #expect(script(0)?.work == .index([]))
+        #expect(script(0)?.work == .index([], lanes: []))
         owner.ran(.done, now: 0)
         #expect(!owner.isCaughtUp)
         #expect(next(0) == nil)
         owner.took([], end: 9)
-        #expect(script(0)?.work == .index([]))
+        #expect(script(0)?.work == .index([], lanes: []))
         owner.ran(.done, now: 0)
         #expect(owner.isCaughtUp)
         #expect(script(0)?.work == .claim(nowMs: 0, untilMs: 300, limit: 4))
@@ -225,7 +233,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
         #expect(next(0) == .retire([.delivery(a, generation: 1)]))
         #expect(next(0) == nil)
         owner.retired()
-        #expect(script(0)?.work == .index([]))
+        #expect(script(0)?.work == .index([], lanes: []))
         #expect(next(0) == nil)
         owner.ran(.done, now: 0)
         #expect(script(0)?.work == .claim(nowMs: 0, untilMs: 300, limit: 4))
@@ -235,11 +243,11 @@ struct Opened: CustomTestStringConvertible, Sendable {
         run(caughtUp: true)
         #expect(owner.next(now: 0, room: 0) == nil)
         #expect(script(0)?.work == .claim(nowMs: 0, untilMs: 300, limit: 4))
-        owner.ran(.claimed([], nextDueMs: 40), now: 0)
+        owner.ran(.claimed([], lanes: [], nextDueMs: 40), now: 0)
         #expect(owner.wakeAt == 40)
         #expect(next(39) == nil)
         #expect(script(40)?.work == .claim(nowMs: 40, untilMs: 340, limit: 4))
-        owner.ran(.claimed([], nextDueMs: nil), now: 40)
+        owner.ran(.claimed([], lanes: [], nextDueMs: nil), now: 40)
         #expect(owner.wakeAt == 1_040)
         #expect(script(1_040)?.work == .check)
     }
@@ -248,7 +256,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
         run(caughtUp: true)
         #expect(owner.next(now: 0, room: 1) != nil)
         owner.ran(
-            .claimed([.init(delivery: a, entry: .init(generation: 1, offset: 3))], nextDueMs: 900), now: 0)
+            .claimed([.init(delivery: a, entry: .init(generation: 1, offset: 3))], lanes: [], nextDueMs: 900), now: 0)
         #expect(next(0) == .fire(flight(a)))
         #expect(script(0)?.work == .claim(nowMs: 0, untilMs: 300, limit: 4))
     }
@@ -256,7 +264,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
     @Test mutating func whatIsIndexedIsClaimedWhenItIsDue() {
         run(caughtUp: true)
         #expect(script(0) != nil)
-        owner.ran(.claimed([], nextDueMs: 500), now: 0)
+        owner.ran(.claimed([], lanes: [], nextDueMs: 500), now: 0)
         owner.took([waits(a, at: 9, due: 70)], end: 10)
         #expect(next(0) == .look([a]))
         owner.looked([:], now: 0)
@@ -307,9 +315,9 @@ struct Opened: CustomTestStringConvertible, Sendable {
     @Test mutating func flightsAreNotFiredAgainAndGoOnWhileTheIndexIsOpened() {
         run(caughtUp: true)
         claim([(a, .none), (b, .none)])
-        #expect(next(0) == .fire(flight(b)))
-        owner.failed(now: 0)
         #expect(next(0) == .fire(flight(a)))
+        owner.failed(now: 0)
+        #expect(next(0) == .fire(flight(b)))
         owner.fired(a)
         #expect(next(0) == .retireFlight(a, [.delivery(a, generation: 1)]))
         owner.retiredFlight(a)
@@ -388,7 +396,7 @@ struct Opened: CustomTestStringConvertible, Sendable {
         owner.ran(
             .claimed(
                 claimed.map { .init(delivery: $0, entry: .init(generation: 1, offset: 3, mark: $1)) },
-                nextDueMs: now + 300), now: now)
+                lanes: [], nextDueMs: now + 300), now: now)
     }
 
     /// Those whose lease is renewed now.

@@ -1,25 +1,47 @@
 import Records
 import Scheduling
 
-/// Redis, as far as one partition's index is concerned: both keys, and the scripts on them.
+/// Redis, as far as one partition's index is concerned: its three keys, and the scripts on them.
 struct ModelIndex {
     struct Keys {
         var at: [DeliveryID: IndexEntry] = [:]
-        var due: [DeliveryID: Int64] = [:]
+        var due: [Member: Int64] = [:]
+        var lanes: [LaneID: ModelLane] = [:]
         var atHeader: IndexHeader?
         var dueHeader: IndexHeader?
+        var lanesHeader: IndexHeader?
+    }
+
+    /// Of `due`.
+    enum Member: Hashable {
+        case delivery(DeliveryID)
+        case lane(LaneID)
+
+        var bytes: [UInt8] {
+            switch self {
+            case .delivery(let id): id.bytes
+            case .lane(let lane): lane.bytes
+            }
+        }
     }
 
     private(set) var keys = Keys()
     /// Earlier states, the latest last: what is not on disk yet is lost with the server.
     private var history: [Keys] = []
+    private let remembers: Bool
     let mutation: Mutation
 
-    init(mutation: Mutation) { self.mutation = mutation }
+    init(mutation: Mutation = .none, remembers: Bool = true) {
+        self.mutation = mutation
+        self.remembers = remembers
+    }
 
-    var isEmpty: Bool { keys.at.isEmpty && keys.due.isEmpty }
+    var isEmpty: Bool { keys.at.isEmpty && keys.due.isEmpty && keys.lanes.values.allSatisfy(\.isEmpty) }
+    var waitsInLanes: Int { keys.lanes.values.reduce(0) { $0 + $1.count } }
     var epoch: Int64? { keys.atHeader?.epoch }
-    var headers: IndexHeaders { IndexHeaders(at: keys.atHeader?.text, due: keys.dueHeader?.text) }
+    var headers: IndexHeaders {
+        IndexHeaders(at: keys.atHeader?.text, due: keys.dueHeader?.text, lanes: keys.lanesHeader?.text)
+    }
 
     func look(_ ids: [DeliveryID]) -> [DeliveryID: IndexEntry] {
         var found: [DeliveryID: IndexEntry] = [:]
@@ -33,29 +55,30 @@ struct ModelIndex {
         guard headers == opening.found else { return false }
         remember()
         if opening.resets { keys = Keys() }
-        keys.atHeader = opening.header
-        keys.dueHeader = opening.header
+        put(opening.header)
         return true
     }
 
     mutating func run(_ script: IndexScript) -> IndexReply {
         guard isExpected(script.expected, keys.atHeader),
-            mutation == .oneKey || isExpected(script.expected, keys.dueHeader)
+            mutation == .oneKey || isExpected(script.expected, keys.dueHeader),
+            mutation == .lanesKey || isExpected(script.expected, keys.lanesHeader)
         else { return .mismatch }
         remember()
-        keys.atHeader = script.next
-        keys.dueHeader = script.next
+        put(script.next)
         switch script.work {
-        case .index(let changes):
-            for change in changes {
-                keys.at[change.delivery] = change.entry
-                keys.due[change.delivery] = change.entry.map { _ in change.dueAtMs }
+        case .index(let changes, let lanes):
+            for change in changes { set(change) }
+            for lane in lanes where mutation != .laneNotDue {
+                keys.due[.lane(lane.lane)] = min(keys.due[.lane(lane.lane)] ?? .max, lane.dueAtMs)
             }
         case .claim(let now, let until, let limit): return claim(now: now, until: until, limit: limit)
+        case .release(let releases, let until, let expired, let limit):
+            return release(releases, until: until, expired: expired, limit: limit)
         case .renew(let ids, let until):
             for id in ids {
-                guard let due = keys.due[id] else { continue }
-                keys.due[id] = mutation == .renewalLowers ? until : max(due, until)
+                guard let due = keys.due[.delivery(id)] else { continue }
+                keys.due[.delivery(id)] = mutation == .renewalLowers ? until : max(due, until)
             }
         case .remove(let entries, let until): for (id, entry) in entries { remove(id, entry, holdUntil: until) }
         case .check: break
@@ -72,21 +95,62 @@ struct ModelIndex {
         }
     }
 
+    private mutating func put(_ header: IndexHeader) {
+        keys.atHeader = header
+        keys.dueHeader = header
+        keys.lanesHeader = header
+    }
+
+    private mutating func set(_ change: IndexBatch.Change) {
+        drop(change.delivery)
+        guard let entry = change.entry else { return }
+        keys.at[change.delivery] = entry
+        if let place = entry.place {
+            keys.lanes[place.lane, default: ModelLane()].insert(place.sinceMs, change.delivery)
+        } else {
+            keys.due[.delivery(change.delivery)] = change.dueAtMs
+        }
+    }
+
     private mutating func claim(now: Int64, until: Int64, limit: Int) -> IndexReply {
         var claimed: [IndexReply.Claimed] = []
-        for (id, _) in keys.due.filter({ $0.value <= now }).sorted(by: { isBefore($0, $1) }).prefix(limit) {
-            if let entry = keys.at[id] {
-                keys.due[id] = until
-                claimed.append(.init(delivery: id, entry: entry))
-            } else {
-                keys.due[id] = nil
+        var lanes: [LaneID] = []
+        for (member, _) in keys.due.filter({ $0.value <= now }).sorted(by: { isBefore($0, $1) }).prefix(limit) {
+            switch member {
+            case .lane(let lane):
+                keys.due[member] = mutation == .claimedLaneForgotten ? nil : until
+                lanes.append(lane)
+            case .delivery(let id):
+                keys.due[member] = keys.at[id].map { _ in until }
+                if let entry = keys.at[id] { claimed.append(.init(delivery: id, entry: entry)) }
             }
         }
-        return .claimed(claimed, nextDueMs: keys.due.values.min())
+        return .claimed(claimed, lanes: lanes, nextDueMs: keys.due.values.min())
+    }
+
+    private mutating func release(_ releases: [LaneRelease], until: Int64, expired: Int64, limit: Int) -> IndexReply {
+        var claimed: [IndexReply.Claimed] = []
+        var empty: [LaneID] = []
+        for release in releases {
+            let old = keys.lanes[release.lane]?.count { $0 < expired } ?? 0
+            let room = limit - claimed.count
+            let count = mutation == .releaseBeyondRoom ? limit : min(max(release.count, old), room)
+            let ids = keys.lanes[release.lane]?.removeFirst(count) ?? []
+            for id in ids {
+                guard let entry = keys.at[id] else { continue }
+                claimed.append(.init(delivery: id, entry: entry))
+                keys.at[id]?.place = nil
+                if mutation != .releasedNotDue { keys.due[.delivery(id)] = until }
+            }
+            let isEmpty = count > 0 && ids.isEmpty && mutation != .emptyLaneKept
+            keys.due[.lane(release.lane)] = isEmpty ? nil : old > ids.count ? 0 : release.nextDueMs
+            if isEmpty { empty.append(release.lane) }
+        }
+        return .claimed(claimed, lanes: empty, nextDueMs: keys.due.values.min())
     }
 
     /// By score, then by member, as in a sorted set.
-    private func isBefore(_ left: (key: DeliveryID, value: Int64), _ right: (key: DeliveryID, value: Int64)) -> Bool {
+    private func isBefore(_ left: (key: Member, value: Int64), _ right: (key: Member, value: Int64)) -> Bool {
         left.value != right.value ? left.value < right.value : left.key.bytes.lexicographicallyPrecedes(right.key.bytes)
     }
 
@@ -102,20 +166,22 @@ struct ModelIndex {
         case .cancel:
             entry.mark = .hold
             keys.at[id] = entry
-            keys.due[id] = holdUntil
+            keys.due[.delivery(id)] = holdUntil
         case .none, .now: drop(id)
         case .hold: break
         }
     }
 
     private mutating func drop(_ id: DeliveryID) {
+        if let place = keys.at[id]?.place { keys.lanes[place.lane]?.remove(place.sinceMs, id) }
         keys.at[id] = nil
-        keys.due[id] = nil
+        keys.due[.delivery(id)] = nil
     }
 
     // MARK: Faults
 
     private mutating func remember() {
+        guard remembers else { return }
         if history.count == 6 { history.removeFirst() }
         history.append(keys)
     }
@@ -139,5 +205,10 @@ struct ModelIndex {
     mutating func loseDue() {
         keys.due = [:]
         keys.dueHeader = nil
+    }
+
+    mutating func loseLanes() {
+        keys.lanes = [:]
+        keys.lanesHeader = nil
     }
 }

@@ -248,6 +248,7 @@ final class Owner {
             if world.mutation == .guardIgnored { fireAgain(reply) }
             let before = core.isRunning
             core.ran(reply, now: world.now)
+            if core.inFlight > world.batch { world.overfull = number }
             if before, !core.isRunning { era += 1 }
         case .retired: core.retired()
         case .fired(let id): core.fired(id)
@@ -259,7 +260,7 @@ final class Owner {
 
     /// As if nobody remembered what is in flight.
     private func fireAgain(_ reply: IndexReply) {
-        guard case .claimed(let claimed, _) = reply else { return }
+        guard case .claimed(let claimed, _, _) = reply else { return }
         for claimed in claimed {
             if !flying.insert(claimed.delivery).inserted, claimed.entry.mark != .hold {
                 ask(.fire(.init(delivery: claimed.delivery, entry: claimed.entry), isRead: true), silently: true)

@@ -8,7 +8,7 @@ import Testing
 /// seed is one world; a failure names it, and what happened to the delivery.
 @Suite struct ModelTests {
     @Test func tenThousandWorldsHold() throws {
-        var sums = (fires: 0, extra: 0, faults: 0, cancelled: 0)
+        var sums = (fires: 0, extra: 0, faults: 0, cancelled: 0, parked: 0)
         let started = ContinuousClock.now
         for seed in UInt64(0)..<10_000 {
             let world = try run(seed: seed)
@@ -16,12 +16,15 @@ import Testing
             sums.extra += world.extraFires
             sums.faults += world.faultCount
             sums.cancelled += world.cancelledCount
+            sums.parked += world.parkedCount
         }
         let seconds = (ContinuousClock.now - started).components.seconds
         print(
             "scheduling model: 10000 seeds, \(sums.fires) fires, \(sums.extra) of them again over \(sums.faults) faults, "
-                + "\(sums.cancelled) cancelled, \(seconds) s")
-        #expect(sums.extra > 1_000 && sums.cancelled > 1_000, "the model's faults repeat nothing: it tests nothing")
+                + "\(sums.cancelled) cancelled, \(sums.parked) waits in lanes, \(seconds) s")
+        #expect(
+            sums.extra > 1_000 && sums.cancelled > 1_000 && sums.parked > 10_000,
+            "the model's faults repeat nothing: it tests nothing")
     }
 
     /// A rule left out is noticed within some thousand worlds.
@@ -138,7 +141,11 @@ private struct Simulation {
             world.rollBack(steps: 1 + world.random.below(3))
         case 4 where world.faults.loseKey:
             world.trace(nil, "a key lost")
-            if world.random.chance(50) { world.index.loseAt() } else { world.index.loseDue() }
+            switch world.random.below(3) {
+            case 0: world.index.loseAt()
+            case 1: world.index.loseDue()
+            default: world.index.loseLanes()
+            }
         case 5: try handOver()
         default: world.faultCount -= 1
         }

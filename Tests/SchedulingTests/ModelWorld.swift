@@ -38,6 +38,11 @@ enum Mutation: CaseIterable {
     case confirmIgnored
     /// A record that is gone counts as fired.
     case goneIsFired
+    /// Scripts do not look at the third key's header.
+    case lanesKey
+    /// What a lane lets go of is due nowhere; a lane that is joined is not; one that is claimed is no more; one that is empty still
+    /// is; a lane lets go of a batch, whatever is in flight already.
+    case releasedNotDue, laneNotDue, claimedLaneForgotten, emptyLaneKept, releaseBeyondRoom
 }
 
 /// A record of `deliveries`.
@@ -63,9 +68,9 @@ struct Faults {
         dispatcher = random.chance(50)
     }
 
-    init(zombie: Bool = false, rollBack: Bool = false) {
-        (crash, self.zombie, wipe, self.rollBack, loseKey, lostAnswer, dispatcher) = (
-            false, zombie, false, rollBack, false, false, false
+    init(zombie: Bool = false, rollBack: Bool = false, loseKey: Bool = false) {
+        (crash, self.zombie, wipe, self.rollBack, self.loseKey, lostAnswer, dispatcher) = (
+            false, zombie, false, rollBack, loseKey, false, false
         )
     }
 }
@@ -91,6 +96,10 @@ struct World {
     var taken = 0
     var running: [Fired] = []
     var ids: [DeliveryID] = []
+    /// The lane of each, while it waits for its webhook's sake, and since when there has been the delivery.
+    var places: [DeliveryID: LanePlace] = [:]
+    /// How often something waited in a lane.
+    var parkedCount = 0
     var ended: Set<DeliveryID> = []
     var top: [DeliveryID: UInt32] = [:]
 
@@ -105,6 +114,8 @@ struct World {
     var holder: Int?
     /// An owner that took the index though it was told that it is no member.
     var tookBack: Int?
+    /// One that had more than a batch in flight.
+    var overfull: Int?
     var allowedExtra = 0
     var extraFires = 0
     var faultCount = 0
@@ -128,10 +139,13 @@ struct World {
         // Only what the rule is for, so that it has to be this rule that is missed.
         if mutation == .epoch { faults = Faults(zombie: true) }
         if mutation == .turn { faults = Faults(rollBack: true) }
+        if mutation == .lanesKey { faults = Faults(loseKey: true) }
         // A short hold ends before the next generation comes, a long one not before the world rests.
         var limits = IndexOwner.Limits(leaseMs: 9, holdMs: random.chance(30) ? 6 : 600)
         limits.retryDelayMs = 3
         limits.checkIntervalMs = 150
+        limits.roundMs = 5
+        limits.maxAgeMs = random.chance(50) ? 30 : 600
         self.limits = limits
         index = ModelIndex(mutation: mutation)
     }
@@ -195,7 +209,7 @@ struct World {
             extraFires += 1
             several.insert(id)
         }
-        if entry.mark == .none, case .waiting(let due) = log[Int(entry.offset)]?.content, now < due {
+        if entry.mark == .none, case .waiting(let due, nil) = log[Int(entry.offset)]?.content, now < due {
             throw Broken("fired before it is due", of: id)
         }
         guard !isCancel else { return }
@@ -212,13 +226,16 @@ struct World {
     mutating func makeDelivery() {
         let id = DeliveryID(random: 7, UInt64(ids.count))
         ids.append(id)
+        places[id] = LanePlace(lane: LaneID(webhook: "wh_\(random.below(2))"), sinceMs: now)
         wait(id, 1)
     }
 
     private mutating func wait(_ id: DeliveryID, _ generation: UInt32) {
+        let place = random.chance(50) ? places[id] : nil
+        if place != nil { parkedCount += 1 }
         append(
             .delivery(id, generation: generation),
-            .waiting(dueAtMs: now + Int64(1 + random.below(6)) * Int64(generation)))
+            .waiting(dueAtMs: now + Int64(1 + random.below(6)) * Int64(generation), place: place))
     }
 
     mutating func dispatch(faulty: Bool) -> Bool {
@@ -293,6 +310,7 @@ struct World {
     }
 
     func check() throws {
+        if let overfull { throw Broken("owner \(overfull) has more than a batch in flight") }
         if let tookBack { throw Broken("owner \(tookBack) takes the index back though it was replaced") }
         if let lost = ids.first(where: { !ended.contains($0) }) { throw Broken("lost", of: lost) }
         if let key = live() { throw Broken("never retired: \(key)", of: key.delivery) }

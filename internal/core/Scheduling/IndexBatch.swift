@@ -13,7 +13,14 @@ public struct IndexBatch: Sendable {
     public struct Change: Equatable, Sendable {
         public var delivery: DeliveryID
         public var entry: IndexEntry?
-        /// Its score; meaningless without an entry.
+        /// Its score; meaningless without an entry, and of one that waits in a lane.
+        public var dueAtMs: Int64
+    }
+
+    /// A delivery that came to wait in a lane.
+    public struct Join: Equatable, Sendable {
+        public var lane: LaneID
+        public var delivery: DeliveryID
         public var dueAtMs: Int64
     }
 
@@ -27,6 +34,7 @@ public struct IndexBatch: Sendable {
     private var order: [DeliveryID] = []
     /// Keys to be tombstoned before the batch may be put into the index.
     public private(set) var owed: [RetryKey] = []
+    public private(set) var joins: [Join] = []
 
     private let now: Int64
     private let holdMs: Int64
@@ -58,7 +66,8 @@ public struct IndexBatch: Sendable {
     public mutating func apply(_ record: RetryRecord) {
         switch (record.key, record.content) {
         case (.fence, _): break
-        case (.delivery(let id, let generation), .waiting(let due)): wait(id, generation, record.offset, due)
+        case (.delivery(let id, let generation), .waiting(let due, let place)):
+            wait(id, IndexEntry(generation: generation, offset: record.offset, place: place), due)
         case (.delivery(let id, let generation), .tombstone): retired(id, generation)
         case (.retryNow(let id, let generation), .command): retryNow(id, generation)
         case (.cancel(let id), .command): cancel(id, record)
@@ -77,26 +86,36 @@ public struct IndexBatch: Sendable {
         slots[id] = Slot(entry: entry, dueAtMs: due, isChanged: true)
     }
 
-    private mutating func wait(_ id: DeliveryID, _ generation: UInt32, _ offset: Int64, _ due: Int64) {
-        guard let old = entry(id) else {
-            return set(id, IndexEntry(generation: generation, offset: offset), due: due)
-        }
-        if old.mark == .hold {
-            return set(id, IndexEntry(generation: generation, offset: offset, mark: .cancel), due: now)
-        }
-        if old.generation > generation {
-            owed.append(.delivery(id, generation: generation))
+    private mutating func wait(_ id: DeliveryID, _ new: IndexEntry, _ due: Int64) {
+        guard let old = entry(id) else { return settle(id, new, due) }
+        if old.mark == .hold { return marked(id, new, .cancel) }
+        if old.generation > new.generation {
+            owed.append(.delivery(id, generation: new.generation))
             return
         }
         var mark = old.mark
-        if old.generation < generation {
+        if old.generation < new.generation {
             owed.append(.delivery(id, generation: old.generation))
             if mark == .now {
                 owed.append(.retryNow(id, generation: old.generation))
                 mark = .none
             }
         }
-        set(id, IndexEntry(generation: generation, offset: offset, mark: mark), due: mark == .none ? due : now)
+        if mark == .none { settle(id, new, due) } else { marked(id, new, mark) }
+    }
+
+    private mutating func settle(_ id: DeliveryID, _ entry: IndexEntry, _ due: Int64) {
+        set(id, entry, due: due)
+        guard let place = entry.place else { return }
+        joins.append(Join(lane: place.lane, delivery: id, dueAtMs: due))
+    }
+
+    /// What a user has asked for does not queue.
+    private mutating func marked(_ id: DeliveryID, _ entry: IndexEntry, _ mark: IndexEntry.Mark) {
+        var entry = entry
+        entry.mark = mark
+        entry.place = nil
+        set(id, entry, due: now)
     }
 
     private mutating func retired(_ id: DeliveryID, _ generation: UInt32) {
@@ -109,14 +128,13 @@ public struct IndexBatch: Sendable {
     }
 
     private mutating func retryNow(_ id: DeliveryID, _ generation: UInt32) {
-        guard var old = entry(id), old.generation == generation, old.mark == .none || old.mark == .now,
+        guard let old = entry(id), old.generation == generation, old.mark == .none || old.mark == .now,
             flying[id] != generation
         else {
             owed.append(.retryNow(id, generation: generation))
             return
         }
-        old.mark = .now
-        set(id, old, due: now)
+        marked(id, old, .now)
     }
 
     private mutating func cancel(_ id: DeliveryID, _ record: RetryRecord) {
@@ -131,8 +149,7 @@ public struct IndexBatch: Sendable {
         }
         guard old.mark != .cancel else { return }
         if old.mark == .now { owed.append(.retryNow(id, generation: old.generation)) }
-        old.mark = .cancel
-        set(id, old, due: now)
+        marked(id, old, .cancel)
     }
 
     /// Of a delivery that is still to be cancelled the record's own tombstone tells, which is written first.

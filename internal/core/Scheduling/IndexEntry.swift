@@ -6,6 +6,7 @@ public import Records
 /// bytes  0 …  3   generation, big endian
 ///        4 … 11   offset in `retries`, big endian
 ///       12        mark
+///       13 … 24   its place, where it waits in a lane
 /// ```
 public struct IndexEntry: Equatable, Sendable {
     /// What a user wants of it.
@@ -23,13 +24,17 @@ public struct IndexEntry: Equatable, Sendable {
     /// Of the record that carries the payload; of a hold, whichever record brought it about.
     public var offset: Int64
     public var mark: Mark
+    /// nil: it is due at a time of its own. One that carries a mark has no place.
+    public var place: LanePlace?
 
-    public init(generation: UInt32, offset: Int64, mark: Mark = .none) {
+    public init(generation: UInt32, offset: Int64, mark: Mark = .none, place: LanePlace? = nil) {
         self.generation = generation
         self.offset = offset
         self.mark = mark
+        self.place = place
     }
 
+    /// Without a place.
     public static let byteCount = 13
 
     public var bytes: [UInt8] {
@@ -40,19 +45,22 @@ public struct IndexEntry: Equatable, Sendable {
         }
         for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: offset >> shift)) }
         bytes.append(mark.rawValue)
+        if let place { bytes += place.bytes }
         return bytes
     }
 
     /// nil for what is no entry.
     public init?(bytes: [UInt8]) {
-        guard bytes.count == Self.byteCount, let mark = Mark(rawValue: bytes[12]) else { return nil }
+        guard bytes.count >= Self.byteCount, let mark = Mark(rawValue: bytes[12]) else { return nil }
+        let place = LanePlace(bytes: Array(bytes[Self.byteCount...]))
+        guard place != nil || bytes.count == Self.byteCount else { return nil }
         self.init(
             generation: bytes[..<4].reduce(0) { $0 << 8 | UInt32($1) },
-            offset: bytes[4..<12].reduce(0) { $0 << 8 | Int64($1) }, mark: mark)
+            offset: bytes[4..<12].reduce(0) { $0 << 8 | Int64($1) }, mark: mark, place: place)
     }
 }
 
-/// What the index says of itself. It stands in both keys of a partition, and every script checks and changes it together with the
+/// What the index says of itself. It stands in each of a partition's three keys, and every script checks and changes it together with the
 /// entries: so an index that was wiped, lost its last steps, or belongs to another log or owner is noticed before it is used.
 public struct IndexHeader: Equatable, Sendable {
     public var logID: String
@@ -84,8 +92,8 @@ public struct IndexHeader: Equatable, Sendable {
 /// One record of `retries`, as far as the index needs to know it.
 public struct RetryRecord: Equatable, Sendable {
     public enum Content: Equatable, Sendable {
-        /// A delivery waits until this time (milliseconds since 1970).
-        case waiting(dueAtMs: Int64)
+        /// A delivery waits until this time (milliseconds since 1970), or in a lane, which is not due before its first one is.
+        case waiting(dueAtMs: Int64, place: LanePlace?)
         /// A user's wish, for a key of a command, or a fence.
         case command
         case tombstone

@@ -9,69 +9,11 @@ public import Records
 ///      └──────────── confirm (is the partition still ours?) ◄─────────┘ failed, an answer did not come
 ///                       └─► stopped
 /// ```
-/// Running, three things go on side by side, each script after the other: records are indexed; what is due is claimed, once the
-/// index has reached the fence; and each flight goes deliveries ─► tombstone ─► removal, in this order.
+/// Running, three things go on side by side, each script after the other: records are indexed; what is due is claimed, deliveries and
+/// lanes, which then let go of some, once the index has reached the fence; and each flight goes deliveries ─► tombstone ─► removal, in this order.
 ///
 /// Times are milliseconds since 1970. One thread at a time.
 public struct IndexOwner: Sendable {
-    public struct Limits: Equatable, Sendable {
-        /// Milliseconds that a claim lasts.
-        public var leaseMs: Int64
-        /// How long a cancellation waits for a later generation.
-        public var holdMs: Int64
-        public var retryDelayMs: Int64 = 500
-        public var checkIntervalMs: Int64 = 1_000
-        public init(leaseMs: Int64, holdMs: Int64) {
-            self.leaseMs = leaseMs
-            self.holdMs = holdMs
-        }
-    }
-
-    public enum Action: Equatable, Sendable {
-        case readHeaders
-        /// Read the record at this offset of `retries`: is it a fence?
-        case readFence(offset: Int64)
-        case writeFence
-        case open(IndexOpening)
-        /// Records are taken from this offset on.
-        case seek(Int64)
-        case look([DeliveryID])
-        case run(IndexScript)
-        /// Tombstones that the batch being indexed causes.
-        case retire([RetryKey])
-        case fire(Flight)
-        /// Tombstones of what was fired.
-        case retireFlight(DeliveryID, [RetryKey])
-        /// Commit synchronously: does the partition still belong to this member?
-        case confirm
-        case stop
-    }
-
-    /// A delivery that was claimed and is not removed yet.
-    public struct Flight: Equatable, Sendable {
-        public var delivery: DeliveryID
-        public var entry: IndexEntry
-        fileprivate(set) var isGone = false
-
-        /// What is to be tombstoned once it has been fired. A cancellation stays: what was fired twice may fail twice, and so come
-        /// back once more when it is closed already; its end as a hold retires it.
-        public var keys: [RetryKey] {
-            let own = RetryKey.delivery(delivery, generation: entry.generation)
-            switch entry.mark {
-            case .none, .cancel: return isGone ? [] : [own]
-            case .now: return (isGone ? [] : [own]) + [.retryNow(delivery, generation: entry.generation)]
-            case .hold: return [.cancel(delivery)]
-            }
-        }
-
-        /// What is removed: of what is to be cancelled, that makes a hold.
-        fileprivate var removed: IndexEntry {
-            var entry = entry
-            if entry.mark == .cancel { entry.mark = .none }
-            return entry
-        }
-    }
-
     private enum Phase: Equatable {
         /// An action of the opening is to be asked for, or under way.
         case begin, readingHeaders
@@ -84,11 +26,17 @@ public struct IndexOwner: Sendable {
         case stop, stopped
     }
 
+    /// What a batch does to the index.
+    private struct Prepared: Equatable {
+        var changes: [IndexBatch.Change] = []
+        var lanes: [LaneDue] = []
+    }
+
     private enum Indexing: Equatable {
         case idle
         case look, looking
-        case retire([IndexBatch.Change], [RetryKey]), retiring([IndexBatch.Change])
-        case run([IndexBatch.Change])
+        case retire(Prepared, [RetryKey]), retiring(Prepared)
+        case run(Prepared)
     }
 
     private enum FlightState: Equatable {
@@ -108,6 +56,7 @@ public struct IndexOwner: Sendable {
     private var flights: [DeliveryID: Flight] = [:]
     private var states: [DeliveryID: FlightState] = [:]
     private var queue: [DeliveryID] = []
+    private var lanes: LaneBook
     private var isDraining = false
     private var nextDue: Int64?
     private var nextRenewal: Int64 = .max
@@ -116,6 +65,7 @@ public struct IndexOwner: Sendable {
     public init(logID: String, limits: Limits) {
         self.logID = logID
         self.limits = limits
+        lanes = LaneBook(limits: limits)
         header = IndexHeader(logID: logID, position: 0, epoch: -1, turn: 0)
     }
 
@@ -128,6 +78,17 @@ public struct IndexOwner: Sendable {
     /// Whether the index has all that was in the log when it was opened: nothing is claimed before.
     public var isCaughtUp: Bool { phase == .running && header.position >= end }
     public var inFlight: Int { flights.count }
+    /// How many more a claim or release under way may add to them.
+    public var claiming: Int {
+        switch script?.work {
+        case .claim(_, _, let limit), .release(_, _, _, let limit): limit
+        case .index, .renew, .remove, .check, nil: 0
+        }
+    }
+    /// Lanes that it lets go of.
+    public var laneCount: Int { lanes.count }
+    /// Deliveries that came back to a lane that had let go of them.
+    public var returned: Int { lanes.returned }
     public var wantsRecords: Bool { phase == .running && indexing == .idle }
 
     /// When `next` has something to do though nothing happens: nil, it has not.
@@ -137,7 +98,7 @@ public struct IndexOwner: Sendable {
         case .running:
             // An answer comes first.
             guard script == nil, indexing == .idle else { return nil }
-            let due = isCaughtUp && !isDraining ? nextDue ?? .max : .max
+            let due = isCaughtUp && !isDraining ? (lanes.hasDue ? 0 : nextDue ?? .max) : .max
             return min(due, nextCheck, nextRenewal)
         default: return nil
         }
@@ -183,9 +144,11 @@ public struct IndexOwner: Sendable {
         }
     }
 
-    /// Firing and retiring need no script, so they go on while the index is opened anew.
+    /// Firing and retiring need no script, so they go on while the index is opened anew. In the order of the claims: the last ones
+    /// of a batch are those that an endpoint does not take.
     private mutating func flying() -> Action? {
-        while let id = queue.popLast() {
+        while !queue.isEmpty {
+            let id = queue.removeFirst()
             guard let flight = flights[id], let state = states[id] else { continue }
             switch state {
             case .fire:
@@ -205,10 +168,10 @@ public struct IndexOwner: Sendable {
         case .look:
             indexing = .looking
             return .look(Array(Set(batch.compactMap(\.key.delivery))))
-        case .retire(let changes, let keys):
-            indexing = .retiring(changes)
+        case .retire(let prepared, let keys):
+            indexing = .retiring(prepared)
             return .retire(keys)
-        case .run(let changes): return run(.index(changes), position: batchEnd)
+        case .run(let prepared): return run(.index(prepared.changes, lanes: prepared.lanes), position: batchEnd)
         case .idle, .looking, .retiring: return nil
         }
     }
@@ -224,6 +187,11 @@ public struct IndexOwner: Sendable {
                 return .remove(
                     Dictionary(uniqueKeysWithValues: done.compactMap { id in flights[id].map { (id, $0.removed) } }),
                     holdUntilMs: now + limits.holdMs)
+            }
+            if !isDraining, room > 0, lanes.hasDue {
+                return .release(
+                    lanes.release(now: now, room: room), untilMs: now + limits.leaseMs,
+                    expiredMs: now - limits.maxAgeMs, limit: room)
             }
             if !isDraining, room > 0, let due = nextDue, due <= now {
                 return .claim(nowMs: now, untilMs: now + limits.leaseMs, limit: room)
@@ -298,6 +266,7 @@ public struct IndexOwner: Sendable {
         guard case .opening(let opening) = phase else { return }
         guard isDone else { return failed(now: now) }
         header = opening.header
+        if opening.resets { lanes.forget() }
         end = header.epoch + 1
         nextDue = 0
         nextCheck = now + limits.checkIntervalMs
@@ -310,7 +279,7 @@ public struct IndexOwner: Sendable {
         guard wantsRecords, end > header.position else { return }
         batch = records.filter { $0.offset >= header.position }
         batchEnd = end
-        indexing = batch.contains { $0.key.delivery != nil } ? .look : .run([])
+        indexing = batch.contains { $0.key.delivery != nil } ? .look : .run(Prepared())
     }
 
     public mutating func looked(_ known: [DeliveryID: IndexEntry], now: Int64) {
@@ -318,13 +287,15 @@ public struct IndexOwner: Sendable {
         var result = IndexBatch(
             known: known, flying: flights.mapValues(\.entry.generation), now: now, holdMs: limits.holdMs)
         for record in batch { result.apply(record) }
-        indexing = result.owed.isEmpty ? .run(result.changes) : .retire(result.changes, result.owed)
+        let due = lanes.joined(result.joins, now: now)
+        let prepared = Prepared(changes: result.changes, lanes: due)
+        indexing = result.owed.isEmpty ? .run(prepared) : .retire(prepared, result.owed)
     }
 
     /// The tombstones of the batch are acknowledged.
     public mutating func retired() {
-        guard case .retiring(let changes) = indexing else { return }
-        indexing = .run(changes)
+        guard case .retiring(let prepared) = indexing else { return }
+        indexing = .run(prepared)
     }
 
     public mutating func ran(_ reply: IndexReply, now: Int64) {
@@ -338,8 +309,9 @@ public struct IndexOwner: Sendable {
         header = script.next
         nextCheck = now + limits.checkIntervalMs
         switch script.work {
-        case .index(let changes): indexed(changes)
-        case .claim(_, let until, let limit): claimed(reply, limit: limit, until: until)
+        case .index(let changes, let lanes): indexed(changes, lanes)
+        case .claim(_, let until, let limit), .release(_, let until, _, let limit):
+            claimed(reply, of: script.work, limit: limit, until: until, now: now)
         case .remove(let entries, let holdUntil):
             for id in entries.keys { drop(id) }
             // Some may have become holds.
@@ -348,17 +320,31 @@ public struct IndexOwner: Sendable {
         }
     }
 
-    private mutating func indexed(_ changes: [IndexBatch.Change]) {
+    private mutating func indexed(_ changes: [IndexBatch.Change], _ lanes: [LaneDue]) {
         indexing = .idle
         batch = []
-        for change in changes where change.entry != nil { nextDue = min(nextDue ?? .max, change.dueAtMs) }
+        for change in changes where change.entry != nil && change.entry?.place == nil {
+            nextDue = min(nextDue ?? .max, change.dueAtMs)
+        }
+        for lane in lanes { nextDue = min(nextDue ?? .max, lane.dueAtMs) }
     }
 
-    private mutating func claimed(_ reply: IndexReply, limit: Int, until: Int64) {
-        guard case .claimed(let taken, let due) = reply else { return }
-        nextDue = taken.count >= limit ? 0 : due
+    private mutating func claimed(
+        _ reply: IndexReply, of work: IndexScript.Work, limit: Int, until: Int64, now: Int64
+    ) {
+        guard case .claimed(let taken, let lanes, let due) = reply else { return }
+        if case .release = work {
+            self.lanes.released(taken, at: now)
+            self.lanes.emptied(lanes)
+            nextDue = due
+        } else {
+            self.lanes.claimed(lanes)
+            nextDue = taken.count + lanes.count >= limit ? 0 : due
+        }
         for claimed in taken where flights[claimed.delivery] == nil {
-            flights[claimed.delivery] = Flight(delivery: claimed.delivery, entry: claimed.entry)
+            var flight = Flight(delivery: claimed.delivery, entry: claimed.entry)
+            flight.entry.place = nil
+            flights[claimed.delivery] = flight
             states[claimed.delivery] = claimed.entry.mark == .hold ? .retire : .fire
             queue.append(claimed.delivery)
         }

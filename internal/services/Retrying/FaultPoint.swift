@@ -4,7 +4,8 @@ internal import Synchronization
 /// Where a test can have the process killed: `FAULT_POINT=<name>:<n>` ends it as by kill -9 when it comes there for
 /// the n-th time. Debug builds only; a release build has none of it.
 enum FaultPoint: String {
-    case fenceWritten, opened, owedRetired, indexed, claimed, beforeFire, fired, retired, beforeRemove, removed
+    case fenceWritten, opened, owedRetired, indexed, claimed, released, beforeFire, fired, retired, beforeRemove,
+        removed
 
     #if DEBUG
         private static let armed: (name: String, count: Int)? = {

@@ -2,24 +2,27 @@ internal import Records
 internal import Redis
 internal import Scheduling
 
-/// One partition's index in Redis. `KEYS[1]` is the hash `{r<p>}:at` (delivery → entry), `KEYS[2]` the sorted set `{r<p>}:due` (delivery,
-/// scored by its due time in milliseconds). The header lies in the hash under `!`, in the set as a member that begins with `!`
-/// and scores -1, below every due time. Confined to its connection's loop.
+/// One partition's index in Redis. `KEYS[1]` is the hash `{r<p>}:at` (delivery → entry), `KEYS[2]` the sorted set `{r<p>}:due` (deliveries
+/// and lanes, told apart by their lengths, scored by due time in milliseconds), `KEYS[3]` the sorted set `{r<p>}:lanes` (place and
+/// delivery, all scored 0, so that their bytes order them). The header lies in the hash under `!`, in the sets as a member that
+/// begins with `!`: in `due` it scores -1, below every due time; no lane's name begins so. Confined to its connection's loop.
 struct IndexCommands {
     typealias Completion<Value> = (Result<Value, RedisError>) -> Void
 
     private let redis: RedisConnection
     private let at: RedisArgument
     private let due: RedisArgument
+    private let lanes: RedisArgument
 
     /// - Parameter prefix: Sets this Martlet's keys apart from another's in the same Redis.
     init(_ redis: RedisConnection, prefix: String, partition: Int32) {
         self.redis = redis
         at = .text("\(prefix){r\(partition)}:at")
         due = .text("\(prefix){r\(partition)}:due")
+        lanes = .text("\(prefix){r\(partition)}:lanes")
     }
 
-    private var keys: [RedisArgument] { [at, due] }
+    private var keys: [RedisArgument] { [at, due, lanes] }
 
     // MARK: Reading
 
@@ -27,10 +30,9 @@ struct IndexCommands {
         redis.run(Self.readHeaders, keys: keys) { result in
             completion(
                 result.map { reply in
-                    let texts = (reply.elements ?? []).map { $0.text ?? "" }
-                    guard texts.count == 2 else { return IndexHeaders() }
-                    return IndexHeaders(
-                        at: texts[0].isEmpty ? nil : texts[0], due: texts[1].isEmpty ? nil : texts[1])
+                    let texts = (reply.elements ?? []).map { $0.text ?? "" }.map { $0.isEmpty ? nil : $0 }
+                    guard texts.count == 3 else { return IndexHeaders() }
+                    return IndexHeaders(at: texts[0], due: texts[1], lanes: texts[2])
                 })
         }
     }
@@ -48,20 +50,30 @@ struct IndexCommands {
         }
     }
 
-    /// What is due by then, at most `limit`.
-    func upcoming(untilMs: Int64, limit: Int, _ completion: @escaping Completion<[IndexReply.Claimed]>) {
-        redis.run(Self.upcoming, keys: keys, [.integer(untilMs), .integer(Int64(limit))]) { result in
+    /// What is due by then, at most `limit`; of each lane that is, the first `inLane`.
+    func upcoming(untilMs: Int64, limit: Int, inLane: Int, _ completion: @escaping Completion<[IndexReply.Claimed]>) {
+        let arguments: [RedisArgument] = [.integer(untilMs), .integer(Int64(limit)), .integer(Int64(inLane))]
+        redis.run(Self.upcoming, keys: keys, arguments) { result in
             completion(result.map { Self.entries($0.elements ?? []) })
         }
     }
 
-    /// How many deliveries there are, and how many of them are due.
-    func counts(nowMs: Int64, _ completion: @escaping Completion<(pending: Int, due: Int)>) {
+    struct Counts {
+        var pending = 0
+        /// Deliveries and lanes.
+        var due = 0
+        /// Waiting in lanes.
+        var parked = 0
+    }
+
+    /// How many deliveries there are, how many are due, and how many wait in lanes.
+    func counts(nowMs: Int64, _ completion: @escaping Completion<Counts>) {
         redis.run(Self.counts, keys: keys, [.integer(nowMs)]) { result in
             completion(
                 result.map { reply in
                     let numbers = (reply.elements ?? []).compactMap(\.integerValue).map(Int.init)
-                    return numbers.count == 2 ? (numbers[0], numbers[1]) : (0, 0)
+                    guard numbers.count == 3 else { return Counts() }
+                    return Counts(pending: numbers[0], due: numbers[1], parked: numbers[2])
                 })
         }
     }
@@ -71,8 +83,8 @@ struct IndexCommands {
     /// Answers false where the keys held something else than was found before.
     func open(_ opening: IndexOpening, _ completion: @escaping Completion<Bool>) {
         let arguments: [RedisArgument] = [
-            .text(opening.found.at ?? ""), .text(opening.found.due ?? ""), .text(opening.header.text),
-            opening.resets ? "1" : "0",
+            .text(opening.found.at ?? ""), .text(opening.found.due ?? ""), .text(opening.found.lanes ?? ""),
+            .text(opening.header.text), opening.resets ? "1" : "0",
         ]
         redis.run(Self.open, keys: keys, arguments) { result in completion(result.map { $0.integerValue == 1 }) }
     }
@@ -85,24 +97,32 @@ struct IndexCommands {
             completion(
                 result.map { reply in
                     if reply.integerValue == 0 { return .mismatch }
-                    guard case .claim = script.work, let parts = reply.elements, parts.count == 2 else { return .done }
+                    guard script.work.claims, let parts = reply.elements, parts.count == 3 else { return .done }
                     let elements = parts[1].elements ?? []
                     again(elements.count { $0.bytes?.count == IndexEntry.byteCount + 1 })
                     let next = parts[0].text.flatMap(Double.init).map { Int64($0) }
-                    return .claimed(Self.entries(elements), nextDueMs: next)
+                    let lanes = (parts[2].elements ?? []).compactMap { $0.bytes.flatMap(LaneID.init(bytes:)) }
+                    return .claimed(Self.entries(elements), lanes: lanes, nextDueMs: next)
                 })
         }
     }
 
     private static func words(_ work: IndexScript.Work) -> (RedisScript, [RedisArgument]) {
         switch work {
-        case .index(let changes):
+        case .index(let changes, let lanes):
             let words = changes.flatMap { change -> [RedisArgument] in
                 [.bytes(change.delivery.bytes), .bytes(change.entry?.bytes ?? []), .integer(max(0, change.dueAtMs))]
             }
-            return (index, words)
+            let due = lanes.flatMap { [.bytes($0.lane.bytes), .integer(max(0, $0.dueAtMs))] as [RedisArgument] }
+            return (index, [.integer(Int64(lanes.count))] + due + words)
         case .claim(let now, let until, let limit):
             return (claim, [.integer(now), .integer(until), .integer(Int64(limit))])
+        case .release(let releases, let until, let expired, let limit):
+            let words = releases.flatMap { release -> [RedisArgument] in
+                [.bytes(release.lane.bytes), .integer(Int64(release.count)), .integer(release.nextDueMs)]
+            }
+            let age = LanePlace.bytes(sinceMs: expired)
+            return (Self.release, [.integer(until), .bytes(age), .integer(Int64(limit))] + words)
         case .renew(let ids, let until): return (renew, [.integer(until)] + ids.map { .bytes($0.bytes) })
         case .remove(let entries, let until):
             let words = entries.flatMap { id, entry -> [RedisArgument] in [.bytes(id.bytes), .bytes(entry.bytes)] }
@@ -113,7 +133,7 @@ struct IndexCommands {
 
     /// A claimed entry carries one byte more.
     private static func entry(_ bytes: [UInt8]) -> IndexEntry? {
-        IndexEntry(bytes: Array(bytes.prefix(IndexEntry.byteCount)))
+        IndexEntry(bytes: bytes.count == IndexEntry.byteCount + 1 ? Array(bytes.dropLast()) : bytes)
     }
 
     /// From ids and entries in turn.
@@ -123,6 +143,15 @@ struct IndexCommands {
                 let entry = elements[index + 1].bytes.flatMap(entry)
             else { return nil }
             return IndexReply.Claimed(delivery: id, entry: entry)
+        }
+    }
+}
+
+extension IndexScript.Work {
+    fileprivate var claims: Bool {
+        switch self {
+        case .claim, .release: true
+        case .index, .renew, .remove, .check: false
         }
     }
 }

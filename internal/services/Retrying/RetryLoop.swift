@@ -31,6 +31,7 @@ final class RetryLoop: @unchecked Sendable {
     /// Where partitions that have opened their index shall be read from; assigned once all have.
     private var seeks: [TopicPartition: Int64] = [:]
     private var isAssigned = false
+    private var starving: [RetryPartition] = []
     private var writes = WriteTable()
     private var complaints: [String: UInt64] = [:]
     /// Bytes of payloads of all partitions.
@@ -52,8 +53,21 @@ final class RetryLoop: @unchecked Sendable {
         }
     }
 
-    /// How many more deliveries may be in flight.
-    var room: Int { options.batch - partitions.values.reduce(0) { $0 + $1.owner.inFlight } }
+    /// How many more deliveries may be in flight. What a partition asks Redis for is taken into account before the answer, so that two
+    /// that ask at the same time do not get a batch each.
+    var room: Int { options.batch - partitions.values.reduce(0) { $0 + $1.owner.inFlight + $1.owner.claiming } }
+
+    /// Partitions that have something due and found no room for it are next where there is some, before the one that made it.
+    func starves(_ partition: RetryPartition) {
+        if !starving.contains(where: { $0 === partition }) { starving.append(partition) }
+    }
+
+    func feed() {
+        guard !starving.isEmpty, room > 0 else { return }
+        let waiting = starving
+        starving = []
+        for partition in waiting { partition.pump() }
+    }
 
     /// On the loop's thread: connects, and joins the group.
     func begin(
@@ -163,6 +177,7 @@ final class RetryLoop: @unchecked Sendable {
                 }
                 for partition in partitions.values { partition.close() }
                 partitions = [:]
+                starving = []
                 isAssigned = false
                 metrics.partitions.set(0)
                 return done()
@@ -275,22 +290,18 @@ final class RetryLoop: @unchecked Sendable {
     private func count() {
         metrics.inFlight.set(options.batch - room)
         var left = partitions.count
-        guard left > 0 else {
-            metrics.pending.set(0)
-            metrics.due.set(0)
-            return
-        }
-        var (pending, due) = (0, 0)
+        metrics.lanes.set(partitions.values.reduce(0) { $0 + $1.owner.laneCount })
+        guard left > 0 else { return metrics.set(IndexCommands.Counts()) }
+        var sum = IndexCommands.Counts()
         for partition in partitions.values {
             partition.commands.counts(nowMs: clinux_realtime_ms()) { [metrics] result in
                 if case .success(let counts) = result {
-                    pending += counts.pending
-                    due += counts.due
+                    sum.pending += counts.pending
+                    sum.due += counts.due
+                    sum.parked += counts.parked
                 }
                 left -= 1
-                guard left == 0 else { return }
-                metrics.pending.set(pending)
-                metrics.due.set(due)
+                if left == 0 { metrics.set(sum) }
             }
         }
     }

@@ -20,6 +20,8 @@ struct RetryManagerOptions: Sendable {
     static let horizonMs: Int64 = 5_000
     /// Of one partition, read ahead at once at most.
     static let maxAhead = 2_048
+    /// Of one lane, read ahead at once at most.
+    static let maxAheadInLane = 64
     /// Between two readings ahead of a partition.
     static let aheadIntervalMs: UInt64 = 1_000
     /// Two records further apart are read by two readings: a sequential read takes microseconds a record, a new one milliseconds.
@@ -35,9 +37,11 @@ struct RetryManagerOptions: Sendable {
         topicDeliveries = topics.deliveries
         keyPrefix = "martlet:\(configuration.kafka.topicPrefix)"
         self.logID = logID
+        let maxAgeMs = Int64(configuration.retry.maxAge.milliseconds)
         limits = IndexOwner.Limits(
-            leaseMs: Int64(configuration.retryManager.lease.milliseconds),
-            holdMs: Int64(configuration.retry.maxAge.milliseconds))
+            leaseMs: Int64(configuration.retryManager.lease.milliseconds), holdMs: maxAgeMs)
+        limits.maxAgeMs = maxAgeMs
+        limits.roundMs = Int64(configuration.dispatcher.requestTimeout.milliseconds)
         batch = configuration.retryManager.batch
         memoryBytes = configuration.retryManager.memoryBytes
     }

@@ -4,11 +4,15 @@ internal import Metrics
 final class RetryMetrics: Sendable {
     let pending: Gauge
     let due: Gauge
+    let parked: Gauge
+    let lanes: Gauge
     let inFlight: Gauge
     let partitions: Gauge
     let heldBytes: Gauge
     let fired: Counter
     let firedAgain: Counter
+    let released: Counter
+    let returned: Counter
     let cancelled: Counter
     let lost: Counter
     let rewrites: Counter
@@ -26,7 +30,12 @@ final class RetryMetrics: Sendable {
     init(_ registry: MetricsRegistry) {
         pending = registry.gauge(
             "webhook_retries_pending", help: "Deliveries in the index of this process' partitions.")
-        due = registry.gauge("webhook_retries_due", help: "Those of them that are due.")
+        due = registry.gauge("webhook_retries_due", help: "Those of them, and lanes, that are due.")
+        parked = registry.gauge(
+            "webhook_retries_parked", help: "Those of the pending ones that wait in their webhooks' lanes.")
+        lanes = registry.gauge(
+            "webhook_retry_lanes", help: "Lanes that drain, of all this process' partitions: a webhook has one in each."
+        )
         inFlight = registry.gauge("webhook_retries_in_flight", help: "Claimed, and not yet removed from the index.")
         partitions = registry.gauge("webhook_retry_manager_partitions", help: "Partitions of retries owned.")
         heldBytes = registry.gauge("webhook_retry_payload_bytes", help: "Bytes of payloads held for firing.")
@@ -34,6 +43,10 @@ final class RetryMetrics: Sendable {
         firedAgain = registry.counter(
             "webhook_retries_fired_again_total",
             help: "Claims of deliveries that an owner had claimed before and not removed: fired perhaps twice.")
+        released = registry.counter(
+            "webhook_retry_lanes_released_total", help: "Deliveries that lanes let go of.")
+        returned = registry.counter(
+            "webhook_retry_lanes_returned_total", help: "Deliveries that came back to lanes that let go of them.")
         cancelled = registry.counter("webhook_retries_cancelled_total", help: "Deliveries fired to be cancelled.")
         lost = registry.counter(
             "webhook_retries_lost_total", help: "Records that were gone from retries when they were due.")
@@ -58,6 +71,12 @@ final class RetryMetrics: Sendable {
         lag = registry.gauge(
             "webhook_retry_index_lag", help: "Records between that and the end at the last opening.",
             labels: ["partition"])
+    }
+
+    func set(_ counts: IndexCommands.Counts) {
+        pending.set(counts.pending)
+        due.set(counts.due)
+        parked.set(counts.parked)
     }
 
     func late(milliseconds: Int64) { lateness.observe(Double(max(0, milliseconds)) / 1_000) }

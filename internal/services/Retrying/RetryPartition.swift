@@ -73,7 +73,10 @@ final class RetryPartition {
     /// Lets an answer in, and goes on.
     private func answered(_ change: (inout IndexOwner) -> Void) {
         guard !isClosed else { return }
+        let returned = owner.returned
         change(&owner)
+        manager.metrics.returned.increment(by: owner.returned - returned)
+        manager.feed()
         pump()
     }
 
@@ -81,8 +84,10 @@ final class RetryPartition {
         if let timer { manager.loop.cancel(timer) }
         timer = nil
         guard let wake = owner.wakeAt, !isClosed else { return }
-        // Without room there is nothing to claim: a removal makes some, and pumps.
-        let delay = max(manager.room > 0 || owner.inFlight > 0 ? 0 : 20, wake - now)
+        // Without room there is nothing to claim: whoever makes some lets this one know.
+        let isStarving = wake <= now && manager.room <= 0
+        if isStarving { manager.starves(self) }
+        let delay = max(isStarving ? 20 : 0, wake - now)
         timer = manager.loop.after(milliseconds: UInt64(max(1, delay))) { [weak self] in
             self?.timer = nil
             self?.pump()
@@ -153,7 +158,11 @@ final class RetryPartition {
             case .index: FaultPoint.indexed.pass()
             case .claim: FaultPoint.claimed.pass()
             case .remove: FaultPoint.removed.pass()
+            case .release: FaultPoint.released.pass()
             case .renew, .check: break
+            }
+            if case .release = script.work, case .success(.claimed(let claimed, _, _)) = result {
+                manager.metrics.released.increment(by: claimed.count)
             }
             if case .success(.mismatch) = result {
                 manager.complain("the retry index is not as it was left; it is opened again", name, "mismatch")
@@ -238,7 +247,8 @@ final class RetryPartition {
                 return
             }
             records.append(known)
-            if case .waiting(let due) = known.content, due < horizon { keep(record) }
+            // What waits in a lane is read when its turn is near.
+            if case .waiting(let due, nil) = known.content, due < horizon { keep(record) }
         }
         hasUnread = count == RetryManagerOptions.batchRecords
         guard count > 0 else { return }
@@ -298,7 +308,9 @@ final class RetryPartition {
     func readAhead() {
         guard !sweep.isRunning, owner.isRunning, !isClosed else { return }
         let until = now + RetryManagerOptions.horizonMs
-        commands.upcoming(untilMs: until, limit: RetryManagerOptions.maxAhead) { [weak self] result in
+        commands.upcoming(
+            untilMs: until, limit: RetryManagerOptions.maxAhead, inLane: RetryManagerOptions.maxAheadInLane
+        ) { [weak self] result in
             guard let self, !isClosed, !sweep.isRunning else { return }
             var offsets = Set(awaited.keys)
             if case .success(let soon) = result {

@@ -13,7 +13,24 @@ extension RetryRecord {
     private static func content(of record: borrowing Record, _ key: RetryKey) -> Content {
         guard record.value != nil else { return .tombstone }
         guard case .delivery = key else { return .command }
-        return .waiting(dueAtMs: record.header(RecordHeader.due).flatMap(Int64.init(decimal:)) ?? record.timestamp)
+        return .waiting(
+            dueAtMs: record.header(RecordHeader.due).flatMap(Int64.init(decimal:)) ?? record.timestamp,
+            place: LanePlace(record))
+    }
+}
+
+extension LanePlace {
+    /// How long a lane's name may be; what is longer names none, and the record waits by its due time.
+    private static let maxNameBytes = 64
+
+    /// nil where the record is not to wait in a lane.
+    init?(_ record: borrowing Record) {
+        guard let name = record.header(RecordHeader.lane), (1...Self.maxNameBytes).contains(name.count) else {
+            return nil
+        }
+        self.init(
+            lane: LaneID(webhook: String(decoding: name, as: UTF8.self)),
+            sinceMs: record.header(RecordHeader.since).flatMap(Int64.init(decimal:)) ?? record.timestamp)
     }
 }
 
@@ -30,7 +47,9 @@ extension Payload {
     init?(_ record: borrowing Record) {
         guard let value = record.value, let webhook = record.header(RecordHeader.webhook) else { return nil }
         var headers = RecordHeaders()
-        headers.append(from: record) { !$0.elementsEqual("martlet-due".utf8) }
+        headers.append(from: record) {
+            !$0.elementsEqual("martlet-due".utf8) && !$0.elementsEqual("martlet-lane".utf8)
+        }
         self.init(
             webhook: String(decoding: webhook, as: UTF8.self), headers: headers,
             dueAtMs: record.header(RecordHeader.due).flatMap(Int64.init(decimal:)) ?? record.timestamp,
