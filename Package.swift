@@ -233,6 +233,13 @@ let suites: [Target] = [
             "Logs",
             "CLinux", "retry-manager", "TestSupport",
         ]),
+    // Apart from RetryingTests, so that nothing else takes the machine while a backlog drains; the harness is theirs, by a link.
+    tests(
+        "BacklogTests",
+        [
+            "ServiceSupport", "Kafka", "Records", "HTTPSending", "Logs", "WireFormat", "CLinux", "retry-manager",
+            "webhook-dispatcher", "TestSupport",
+        ]),
     tests(
         "RegistryTests",
         [

@@ -11,16 +11,18 @@ import TestSupport
 /// Fills `retries` with deliveries that are due in an hour, starts a retry-manager of its own, and prints what the index costs:
 /// seconds and CPU to build it, bytes of Redis an entry, memory of the process.
 ///
-///     KAFKA_HOME=… swift run -c release bench-retry-index [deliveries, 1000000 unless given]
+///     KAFKA_HOME=… swift run -c release bench-retry-index [deliveries, 1000000 unless given] [of them parked in a lane, 0]
 @main struct Main {
     static func main() async throws {
-        let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
+        let numbers = CommandLine.arguments.dropFirst().compactMap { Int($0) }
+        let count = numbers.first ?? 1_000_000
+        let parked = numbers.dropFirst().first ?? 0
         guard KafkaBroker.available.contains(.real) else {
             print("bench-retry-index: needs KAFKA_HOME, for the in-memory broker does not hold that much")
             exit(1)
         }
         let bench = try await RetryIndexBench()
-        try await bench.fill(count)
+        try await bench.fill(count, parked: parked)
         try await bench.measure(count)
     }
 }
@@ -46,29 +48,37 @@ private struct RetryIndexBench {
         try await TopicKeeper(configuration, clientID: "bench", logger: logger).ensure()
     }
 
-    func fill(_ count: Int) async throws {
+    func fill(_ count: Int, parked: Int) async throws {
         let producer = try await AsyncProducer.start(configuration.producer("bench", logger: logger))
         let due = clinux_realtime_ms() + 3_600_000
         let value = [UInt8](repeating: UInt8(ascii: "x"), count: 450)
         for start in stride(from: 0, to: count, by: 10_000) {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in start..<min(start + 10_000, count) {
-                    group.addTask { try await put(number, due, value, producer) }
+                    group.addTask { try await put(number, due, value, isParked: number < parked, producer) }
                 }
                 try await group.waitForAll()
             }
         }
         await producer.close()
-        print("\(count) deliveries of \(value.count) bytes are in \(configuration.kafka.topics.retries)")
+        print(
+            "\(count) deliveries of \(value.count) bytes, \(parked) of them parked, are in \(configuration.kafka.topics.retries)"
+        )
     }
 
-    private func put(_ number: Int, _ due: Int64, _ value: [UInt8], _ producer: AsyncProducer) async throws {
+    private func put(
+        _ number: Int, _ due: Int64, _ value: [UInt8], isParked: Bool, _ producer: AsyncProducer
+    ) async throws {
         let id = DeliveryID(random: UInt64.random(in: 0 ... .max), UInt64(number))
         var headers = RecordHeaders()
         headers.append(RecordHeader.delivery, id.description)
         headers.append(RecordHeader.webhook, "wh_1")
         headers.append(RecordHeader.generation, "1")
         headers.append(RecordHeader.due, "\(due + Int64(number))")
+        if isParked {
+            headers.append(RecordHeader.lane, "wh_1")
+            headers.append(RecordHeader.since, "\(due + Int64(number))")
+        }
         try await producer.send(
             to: configuration.kafka.topics.retries, partition: Int32(number % configuration.kafka.partitions),
             key: Array(RetryKey.delivery(id, generation: 1).description.utf8), value: value, headers: headers)
@@ -102,7 +112,7 @@ private struct RetryIndexBench {
     private func pending() async throws -> Int {
         var sum = 0
         for partition in 0..<configuration.kafka.partitions {
-            let reply = try await client.command("ZCARD", .text("martlet:bench.{r\(partition)}:due"))
+            let reply = try await client.command("HLEN", .text("martlet:bench.{r\(partition)}:at"))
             sum += max(0, Int(reply.integerValue ?? 0) - 1)
         }
         return sum

@@ -1,0 +1,1 @@
+../RetryingTests/Harness.swift
