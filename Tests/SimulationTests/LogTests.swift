@@ -10,7 +10,7 @@ import Testing
         let fields = DeliveryFields(
             id: id, webhook: "wh", generation: generation, attempt: 0, originOffset: 0, originTimestamp: 0, since: 0)
         return Record(
-            timestamp: 0, key: .delivery(id, generation: generation), value: .waiting(fields, dueAtMs: 0))
+            timestamp: 0, key: .delivery(id, generation: generation), value: .waiting(fields, dueAtMs: 0, place: nil))
     }
 
     private func log(_ records: [Record?]) -> Log {

@@ -30,7 +30,7 @@ enum FaultKind: CaseIterable {
         case .overrun: return .overrun(partition: partition, count: 1 + random.below(5))
         case .redisWiped: return .redisWiped
         case .redisRestarts: return .redisRestarts(afterMs: random.within(0...8_000), isEmpty: random.chance(30))
-        case .redisKeys: return .redisLosesKey(partition: partition, isSet: random.chance(50))
+        case .redisKeys: return .redisLosesKey(partition: partition, key: random.pick([.at, .due, .lanes]))
         case .redisFull: return .redisFull(ms: random.within(100...5_000))
         case .redisAnswers: return .redisAnswersLost(percent: 5 + random.below(50), forMs: random.within(300...3_000))
         }

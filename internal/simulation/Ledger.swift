@@ -61,9 +61,10 @@ final class Ledger {
                 if retries.fired(place.partition, origin) { firedAgain(fields.id) }
             }
         case .outcome(let outcome): reported(outcome, place, offset)
-        case .waiting(let fields, let due):
+        case .waiting(let fields, let due, let lane):
             heardOf(fields.id)
-            retries.waits(record!.key!, place.partition, offset, fields, due)
+            // What waits in a lane may be let go with one that is due sooner.
+            retries.waits(record!.key!, place.partition, offset, fields, lane == nil ? due : 0)
             world.note(fields.id, "\(place)@\(offset): waits as generation \(fields.generation)")
         case .command:
             retries.commanded(record!.key!)

@@ -1,4 +1,5 @@
 internal import Records
+internal import Scheduling
 
 enum Topic: Int, CaseIterable, Hashable {
     case events, deliveries, attempts, retries, deadLetters
@@ -44,7 +45,8 @@ struct Record {
         case event(type: Int)
         case delivery(DeliveryFields)
         case outcome(Outcome)
-        case waiting(DeliveryFields, dueAtMs: Int64)
+        /// With a place, it waits in its webhook's lane.
+        case waiting(DeliveryFields, dueAtMs: Int64, place: LanePlace?)
         case command
         case fence
         case tombstone
@@ -71,8 +73,9 @@ struct Record {
     var retry: RetryContent? {
         guard let key else { return nil }
         switch value {
-        case .waiting(let fields, let due): return RetryContent(key: key, fields: fields, dueAtMs: due)
-        case .command, .fence, .tombstone: return RetryContent(key: key, fields: nil, dueAtMs: 0)
+        case .waiting(let fields, let due, let place):
+            return RetryContent(key: key, fields: fields, dueAtMs: due, place: place)
+        case .command, .fence, .tombstone: return RetryContent(key: key, fields: nil, dueAtMs: 0, place: nil)
         case .event, .delivery, .outcome, .dead: return nil
         }
     }
@@ -83,6 +86,7 @@ struct RetryContent {
     var key: RetryKey
     var fields: DeliveryFields?
     var dueAtMs: Int64
+    var place: LanePlace?
 }
 
 /// The records of one partition. Offsets may have gaps: what compaction or an aborted transaction left.

@@ -15,6 +15,7 @@ final class RetryManager: Member {
     private(set) var partitions: [Int: RetryPartition] = [:]
     private var seeks: [Int: Int64] = [:]
     private var isAssigned = false
+    private var starving: [RetryPartition] = []
 
     init(_ host: Host, _ world: World, _ group: Group) {
         self.host = host
@@ -25,8 +26,20 @@ final class RetryManager: Member {
     private var sorted: [RetryPartition] { partitions.keys.sorted().map { partitions[$0]! } }
     var inFlight: Int { partitions.values.reduce(0) { $0 + $1.owner.inFlight } }
     var isBusy: Bool { inFlight > 0 }
-    /// How many more deliveries may be in flight.
-    var room: Int { world.figures.batch - inFlight }
+    /// How many more deliveries may be in flight, or be asked for.
+    var room: Int { world.figures.batch - partitions.values.reduce(0) { $0 + $1.owner.inFlight + $1.owner.claiming } }
+
+    /// Has something due, and no room for it: is next when there is some.
+    func starves(_ partition: RetryPartition) {
+        if !starving.contains(where: { $0 === partition }) { starving.append(partition) }
+    }
+
+    func feed() {
+        guard !starving.isEmpty, room > 0 else { return }
+        let waiting = starving
+        starving = []
+        for partition in waiting { partition.pump() }
+    }
 
     func begin() {
         group.join(self)

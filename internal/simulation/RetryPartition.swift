@@ -63,6 +63,7 @@ final class RetryPartition {
     func answered(_ change: (inout IndexOwner) -> Void) {
         guard !isClosed else { return }
         change(&owner)
+        manager.feed()
         pump()
     }
 
@@ -71,7 +72,9 @@ final class RetryPartition {
     private func arm() {
         timer += 1
         guard let wake = owner.wakeAt, !isClosed else { return }
-        let delay = max(manager.room > 0 || owner.inFlight > 0 ? 0 : 20, wake - now)
+        let isStarving = wake <= now && manager.room <= 0
+        if isStarving { manager.starves(self) }
+        let delay = max(isStarving ? 20 : 0, wake - now)
         world.timeline.after(max(1, delay), host) { [weak self, timer] in
             if let self, timer == self.timer { pump() }
         }
@@ -158,7 +161,7 @@ final class RetryPartition {
         }
         redis(writes: true, command) { [weak self, now] owner, reply in
             guard let self else { return }
-            if case .claimed(let claimed, _) = reply {
+            if case .claimed(let claimed, _, _) = reply {
                 for one in claimed { world.note(one.delivery, "\(host.name) claims \(one.entry)") }
             }
             owner.ran(reply, now: now)
@@ -211,7 +214,7 @@ final class RetryPartition {
         let horizon = now + 60_000
         let known = records.compactMap { record in
             record.retry.map { retry in
-                if retry.fields != nil, retry.dueAtMs < horizon { keep(record) }
+                if retry.fields != nil, retry.place == nil, retry.dueAtMs < horizon { keep(record) }
                 return RetryRecord(
                     offset: record.offset, timestampMs: record.timestamp, key: retry.key, content: Self.content(record))
             }
@@ -221,7 +224,7 @@ final class RetryPartition {
 
     private static func content(_ record: Record) -> RetryRecord.Content {
         switch record.value {
-        case .waiting(_, let due): .waiting(dueAtMs: due)
+        case .waiting(_, let due, let place): .waiting(dueAtMs: due, place: place)
         case .tombstone: .tombstone
         default: .command
         }

@@ -46,7 +46,7 @@ struct Scenario {
         case overrun(partition: Int, count: Int)
         case redisWiped
         case redisRestarts(afterMs: Int64, isEmpty: Bool)
-        case redisLosesKey(partition: Int, isSet: Bool)
+        case redisLosesKey(partition: Int, key: SimulatedIndex.Key)
         case redisFull(ms: Int64)
         case redisAnswersLost(percent: Int, forMs: Int64)
     }

@@ -54,6 +54,8 @@ struct Figures {
             maxRetries: 2 + random.below(3),
             jitter: 0.2, maxRetriesWhenUnknown: 1 + random.below(2), parkedDelayMs: 200, maxParkedDelayMs: 3_000)
         requestTimeoutMs = random.within(300...2_000)
+        limits.roundMs = requestTimeoutMs
+        limits.maxAgeMs = maxAgeMs
         fetch = 1 + random.below(8)
     }
 

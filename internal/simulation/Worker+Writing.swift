@@ -1,5 +1,6 @@
 internal import Delivering
 internal import Records
+internal import Scheduling
 internal import Settling
 
 /// Writing to Kafka, in the order that `DeliveryProgress` gives, until it is acknowledged.
@@ -86,7 +87,11 @@ extension Worker {
     private func produce(record delivery: Delivery, _ report: @escaping (WriteReport) -> Void) {
         let (fields, wall) = (delivery.carriedOn, world.wall(host))
         let isDead = delivery.outcome.kind == .dead
-        let value = isDead ? Record.Value.dead(fields) : .waiting(fields, dueAtMs: delivery.outcome.dueAtMs)
+        let place = WebhookHold(reason: delivery.outcome.reason).map { _ in
+            LanePlace(lane: LaneID(webhook: fields.webhook), sinceMs: fields.since)
+        }
+        let value =
+            isDead ? Record.Value.dead(fields) : .waiting(fields, dueAtMs: delivery.outcome.dueAtMs, place: place)
         let record = Record(
             timestamp: wall, key: .delivery(fields.id, generation: fields.generation), value: value)
         let topic = isDead ? Topic.deadLetters : .retries

@@ -208,7 +208,7 @@ final class World {
         case .redisRestarts(let ms, let isEmpty):
             redis.restart(after: ms, isEmpty: isEmpty)
             ledger.retries.redisForgot()
-        case .redisLosesKey(let partition, let isSet): redis.loseKey(partition, isSet: isSet)
+        case .redisLosesKey(let partition, let key): redis.loseKey(partition, key)
         case .redisFull(let ms): redis.fill(for: ms)
         case .redisAnswersLost(let percent, let duration): redis.loseAnswers(percent: percent, for: duration)
         default: preconditionFailure("\(action) is not performed")
