@@ -212,7 +212,7 @@ let suites: [Target] = [
         "ServiceSupportTests",
         [
             "ServiceSupport", "Records", "Routing", "WireFormat", "Settings", "Kafka", "Postgres", "Redis", "Metrics",
-            "Logs", "LifeCycle", "Flags", "HTTPServing", "HTTPSending", "JSONScanning", "TestSupport",
+            "Logs", "LifeCycle", "Flags", "HTTPServing", "HTTPSending", "JSONScanning", "EventLoops", "TestSupport",
         ]),
     tests(
         "IngestionTests",

@@ -6,6 +6,7 @@ import Logs
 import Metrics
 import Records
 import Settings
+import Synchronization
 import TestSupport
 import Testing
 
@@ -14,6 +15,15 @@ import Testing
 private let quiet = Logger(label: "test", output: LogOutput(service: "test", level: .critical))
 
 private struct Unexpected: Error, CustomStringConvertible { var description: String { "geheim" } }
+
+/// What a watchdog says.
+private final class Trouble: Sendable {
+    private let current = Mutex<String?>(nil)
+    var text: String? {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
+}
 
 /// A server with every kind of handler.
 private struct Running {
@@ -85,6 +95,15 @@ extension HTTPSendResult {
             let health = try await running.get("/health")
             #expect(try health.member("status") == "ok" && health.member("service") == "test-service")
             #expect(try await running.get("/ready").status == 200)
+            let trouble = Trouble()
+            running.context.liveness.register { trouble.text }
+            #expect(try await running.get("/health").status == 200)
+            trouble.text = "the thread dispatch-0 has not turned for 31 s"
+            let stuck = try await running.get("/health")
+            #expect(stuck.status == 503)
+            #expect(try stuck.member("status") == "stuck" && stuck.member("reason")?.contains("dispatch-0") == true)
+            trouble.text = nil
+            #expect(try await running.get("/health").status == 200)
             let flag = running.context.readiness.register("kafka")
             let ready = try await running.get("/ready")
             #expect(ready.status == 503 && ready.text.contains("\"reason\":\"starting\""))

@@ -52,13 +52,15 @@ public final class PartitionQueue: @unchecked Sendable {
         watch = try QueueWatch(queue, of: source.handle, on: loop) { [unowned self] in self.handler(.readable) }
     }
 
-    /// Takes up to `max` records and returns how many. Whatever `body` does not keep is freed when it
+    /// Takes up to `max` records, as long as there is room for them, and returns how many. Whatever `body` does not keep is freed when it
     /// returns; `body` may call `stop`.
     @discardableResult
-    public func drain(max: Int, _ body: (consuming Record) -> Void) -> Int {
+    public func drain(
+        max: Int, while hasRoom: () -> Bool = { true }, _ body: (consuming Record) -> Void
+    ) -> Int {
         guard let watch else { return 0 }
         var taken = 0
-        while taken < max, self.watch != nil {
+        while taken < max, hasRoom(), self.watch != nil {
             guard let message = rd_kafka_consume_queue(watch.queue, 0) else { return taken }
             guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
                 report(message)

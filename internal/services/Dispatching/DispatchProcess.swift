@@ -10,6 +10,8 @@ struct DispatchProcess: Sendable {
     private let workers: [Worker]
     private let coordinator: Coordinator
     private let log: Logger
+    /// Of all its threads.
+    let heartbeats: [Heartbeat]
 
     /// How long a worker's producer may take for what is still queued when it closes.
     private static let flushMs: UInt64 = 5_000
@@ -49,8 +51,13 @@ struct DispatchProcess: Sendable {
             logger: log)
         let reader = configuration.logReader("\(context.name)-reader", logger: log)
         try await control.run { _ in Result { try coordinator.begin(consumer, reader) } }.get()
+        var heartbeats = [Heartbeat("dispatch-control", of: control.loop)]
+        for (number, thread) in threads.enumerated() {
+            heartbeats.append(Heartbeat("dispatch-\(number)", of: thread.loop))
+        }
         return DispatchProcess(
-            control: control, workerThreads: threads, workers: workers, coordinator: coordinator, log: log)
+            control: control, workerThreads: threads, workers: workers, coordinator: coordinator, log: log,
+            heartbeats: heartbeats)
     }
 
     /// Gives the partitions back, leaves the group, closes the producers, ends the threads.

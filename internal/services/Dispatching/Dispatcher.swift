@@ -17,6 +17,8 @@ public final class Dispatcher: Service {
     private struct Status {
         var isAssigned = false
         var unhealthyWorkers: Set<Int> = []
+        /// Empty while nothing runs.
+        var heartbeats: [Heartbeat] = []
     }
 
     /// Throws where the sealing keys cannot be used.
@@ -47,6 +49,12 @@ public final class Dispatcher: Service {
         return webhook.gate.standing(now: now)
     }
 
+    /// What is stuck; nil: nothing.
+    func problem(limit: Duration) -> String? {
+        let problems = status.withLock { $0.heartbeats }.compactMap { $0.problem(limit: limit) }
+        return problems.isEmpty ? nil : problems.joined(separator: "; ")
+    }
+
     /// How long stopping may take: the longest request that a webhook may ask for, and what follows it.
     public static func stopsWithin(_ configuration: Configuration) -> Duration {
         .milliseconds(longestRequestMs(configuration)) + .seconds(10)
@@ -74,8 +82,9 @@ public final class Dispatcher: Service {
                     }
                 }
             })
+        status.withLock { $0.heartbeats = process.heartbeats }
         await gracefulShutdown()
-        status.withLock { $0.isAssigned = false }
+        status.withLock { ($0.isAssigned, $0.heartbeats) = (false, []) }
         await process.stop(graceMs: UInt64(Self.longestRequestMs(context.configuration)))
     }
 

@@ -14,6 +14,7 @@ final class DispatcherMetrics: Sendable {
     let commitFailures: Counter
     let lost: Counter
     let assigned: Gauge
+    let memoryPauses: Counter
     private let records: Counter
     private let successes: Counter
     private let failures: MetricFamily<Counter>
@@ -22,6 +23,7 @@ final class DispatcherMetrics: Sendable {
     private let latency: Histogram
     private let inFlight: MetricFamily<Gauge>
     private let heldBytes: MetricFamily<Gauge>
+    private let paused: MetricFamily<Gauge>
 
     init(_ registry: MetricsRegistry) {
         attempts = registry.counter("webhook_delivery_attempts_total", help: "Requests started.")
@@ -59,6 +61,12 @@ final class DispatcherMetrics: Sendable {
             "webhook_dispatcher_in_flight", help: "Requests under way.", labels: ["worker"])
         heldBytes = registry.gauge(
             "webhook_dispatcher_held_bytes", help: "Bytes of payload held.", labels: ["worker"])
+        paused = registry.gauge(
+            "webhook_dispatcher_paused_partitions",
+            help: "Source partitions of which nothing is taken, because the worker holds as much as it may.",
+            labels: ["worker"])
+        memoryPauses = registry.counter(
+            "webhook_dispatcher_memory_pauses_total", help: "Times that a worker came to hold as much as it may.")
     }
 
     func consumed(_ count: Int) { records.increment(by: count) }
@@ -86,9 +94,12 @@ final class DispatcherMetrics: Sendable {
     struct WorkerGauges: Sendable {
         let inFlight: Gauge
         let heldBytes: Gauge
+        let paused: Gauge
     }
 
     func gauges(ofWorker number: Int) -> WorkerGauges {
-        WorkerGauges(inFlight: inFlight.labelled(String(number)), heldBytes: heldBytes.labelled(String(number)))
+        let worker = String(number)
+        return WorkerGauges(
+            inFlight: inFlight.labelled(worker), heldBytes: heldBytes.labelled(worker), paused: paused.labelled(worker))
     }
 }

@@ -18,6 +18,8 @@ public func dispatcherServices(_ context: ServiceContext) throws -> [any Service
     context.readiness.register("kafka") {
         dispatcher.canProduce ? .ready : .unavailable("no broker answers")
     }
+    let stuckAfter = configuration.dispatcher.stuckAfter
+    context.liveness.register { dispatcher.problem(limit: stuckAfter) }
     let breakers = BreakerRoute(settings: configuration.internalCalls, standing: dispatcher.standing)
     return [
         table, dispatcher, ServiceServer(context, listen: configuration.dispatcher.listen, routes: [breakers.route]),

@@ -53,7 +53,15 @@ extension Worker {
     }
 
     /// Records are left in librdkafka's queue while there is no room for them: its prefetch is bounded, and polling goes on.
-    private var hasRoom: Bool { ready.count < DispatchSettings.maxReady && held.bytes < settings.maxHeldBytes }
+    private var hasRoom: Bool { ready.count < DispatchSettings.maxReady && !isFull }
+
+    /// It holds as much as it may. One record more than that at most, whatever its size.
+    var isFull: Bool { held.bytes >= settings.maxHeldBytes }
+
+    /// Partitions of which nothing is taken because of that.
+    var pausedPartitions: Int {
+        isFull ? partitions.values.count { $0.hasUnread && !$0.isClosing } : 0
+    }
 
     func takeUnread() {
         guard hasRoom else { return }
@@ -66,14 +74,14 @@ extension Worker {
 
     private func drain(_ partition: OwnedPartition, _ table: DispatchTable) {
         var isOpen = false
-        let count = partition.queue.drain(max: DispatchSettings.batchRecords) { record in
+        let count = partition.queue.drain(max: DispatchSettings.batchRecords, while: { hasRoom }) { record in
             if !isOpen {
                 partition.settlement.openBatch(attemptsEnd: attemptsEnd[partition.name.partition] ?? 0)
                 isOpen = true
             }
             take(record, partition, table)
         }
-        partition.hasUnread = count == DispatchSettings.batchRecords
+        partition.hasUnread = count == DispatchSettings.batchRecords || !hasRoom
         guard isOpen else { return }
         metrics.consumed(count)
         let coverages = partition.settlement.closeBatch()

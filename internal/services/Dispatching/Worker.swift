@@ -52,6 +52,8 @@ final class Worker: @unchecked Sendable {
     /// False after a sleep, until a commit has confirmed the assignment.
     var isConfirmed = true
     var isStalled = false
+    /// Whether it held as much as it may at the end of the last turn.
+    private var wasFull = false
     var lastTurn: UInt64 = 0
     var lastCommit: UInt64 = 0
     /// Reused for every request and record.
@@ -113,6 +115,9 @@ final class Worker: @unchecked Sendable {
         }
         gauges.inFlight.set(running.count)
         gauges.heldBytes.set(held.bytes)
+        if isFull, !wasFull { metrics.memoryPauses.increment() }
+        wasFull = isFull
+        gauges.paused.set(pausedPartitions)
     }
 
     /// Sends what is still queued and disconnects. Its partitions have been released.

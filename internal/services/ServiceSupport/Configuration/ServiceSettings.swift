@@ -88,6 +88,7 @@ public struct DispatcherSettings: Sendable {
     public let shortQueueWait: Duration
     public let shortQueueBytes: Int
     public let memoryBytes: Int
+    public let stuckAfter: Duration
 
     init(_ settings: SettingsSection) {
         listen = settings.value("listen", .hostPort, default: .loopback(8_083), "Where health and metrics are served.")
@@ -120,6 +121,9 @@ public struct DispatcherSettings: Sendable {
         memoryBytes = settings.value(
             "memory", .bytes(8 << 20...(1 << 40)), default: 128 << 20,
             "How much each worker holds before it stops taking records.")
+        stuckAfter = settings.value(
+            "stuck_after", .duration(.seconds(1) ... .seconds(3_600)), default: .seconds(30),
+            "How long a thread may be silent before /health says that the process has to be started anew.")
     }
 }
 

@@ -17,6 +17,8 @@ public struct ServiceContext: Sendable {
     public let metrics: MetricsRegistry
     /// What `/ready` asks.
     public let readiness: Readiness
+    /// What `/health` asks.
+    public let liveness = Liveness()
 
     public init(
         name: String, configuration: Configuration, logger: Logger, metrics: MetricsRegistry = MetricsRegistry(),

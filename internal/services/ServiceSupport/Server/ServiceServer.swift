@@ -40,9 +40,21 @@ public final class ServiceServer: Service {
         await server.stop(withinMilliseconds: 8_000)
     }
 
+    private static func stuck(_ problems: [String], _ service: String) -> [UInt8] {
+        var json = JSONWriter()
+        json.object { json in
+            json.member("status", "stuck")
+            json.member("service", service)
+            json.member("version", martletVersion)
+            json.member("reason", problems.joined(separator: "; "))
+        }
+        return json.bytes
+    }
+
     private static func operational(_ context: ServiceContext) -> [HTTPRoute] {
         let metrics = context.metrics
         let readiness = context.readiness
+        let liveness = context.liveness
         var health = JSONWriter()
         health.object { writer in
             writer.member("status", "ok")
@@ -51,7 +63,10 @@ public final class ServiceServer: Service {
         }
         let healthBody = health.bytes
         return [
-            HTTPRoute("GET", "/health") { _ in .json(healthBody) },
+            HTTPRoute("GET", "/health") { _ in
+                let problems = liveness.problems
+                return problems.isEmpty ? .json(healthBody) : .json(status: 503, stuck(problems, context.name))
+            },
             HTTPRoute("GET", "/ready") { _ in
                 let report = await readiness.report()
                 return .json(status: report.isReady ? 200 : 503, report.json)
