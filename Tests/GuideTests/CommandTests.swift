@@ -43,7 +43,7 @@ import Testing
                 Expectation(elsewhere: ["retry.example"]),
                 Expectation(output: [#""status":"retrying""#, #""explanation":"#, #""next":{"#], comesLater: true),
                 Expectation(output: [#""reason":"status_500""#, #""success_rate":0"#]),
-                Expectation(output: ["status_500"]),
+                Expectation(output: ["status_500", "  retrying  "]),
                 Expectation(output: ["retrying"], elsewhere: ["#2  POST"]), Expectation(output: ["dlv_"]),
                 Expectation(output: [#""status":"cancelled""#], comesLater: true),
                 Expectation(output: ["repeats dlv_"], elsewhere: ["#3  POST"]),

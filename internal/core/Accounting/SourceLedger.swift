@@ -63,7 +63,7 @@ public struct SourceLedger: Sendable {
 
     private mutating func settle(_ offset: Int64, _ webhook: String, _ fanOut: UInt32) {
         guard offset >= covered, !later.contains(offset) else { return }
-        if fanOut > 1 || parts[offset] != nil {
+        if fanOut > 1 || (!parts.isEmpty && parts[offset] != nil) {
             var part = parts[offset] ?? Part(webhooks: [], fanOut: 0)
             part.webhooks.insert(webhook)
             part.fanOut = max(part.fanOut, fanOut)

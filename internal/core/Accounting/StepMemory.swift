@@ -13,7 +13,7 @@ extension Outcome {
 /// Remembers the steps of one partition's deliveries, and finds those that were made twice. A step is what becomes of a delivery in one generation:
 /// sent, put off or closed, once.
 ///
-/// Remembers the last `capacity` steps, some 75 bytes each, by 64 bits: among a hundred million the chance of one mistake is one in three
+/// Remembers the last `capacity` steps, some 85 bytes each, by 64 bits: among a hundred million the chance of one mistake is one in three
 /// thousand. One thread at a time.
 public struct StepMemory: Sendable {
     /// A second outcome of a step.

@@ -14,7 +14,7 @@ struct AuditSettings: Sendable {
     var sinceMs: Int64?
     /// How far the clocks of those who write to Kafka may be apart.
     var clockSkewMs: Int64 = 60_000
-    /// Steps of a partition that are remembered to find repeats: some 75 bytes each.
+    /// Steps of a partition that are remembered to find repeats: some 85 bytes each.
     var memory = 2_000_000
     /// Of each kind and partition; more are counted.
     var maxListed = 1_000
