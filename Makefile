@@ -1,6 +1,6 @@
 # make up      what a newcomer runs: install what is missing, build, start everything on loopback, deliver a demo event
 # make test    everything, from a bare machine
-.PHONY: help up down build test simulate lint format clean
+.PHONY: help up down build test simulate chaos lint format clean
 
 PROGRAMS = webhook-registry observability event-ingestion retry-manager webhook-dispatcher api-gateway martlet
 KAFKA = $(if $(KAFKA_HOME),kafka)
@@ -11,6 +11,7 @@ help:
 	@echo 'make build   the release build alone'
 	@echo 'make test    all suites, from a bare machine (KAFKA_HOME=… adds those that need a real Kafka)'
 	@echo 'make simulate   SEEDS=… simulated worlds full of faults; SEED=… one of them again'
+	@echo 'make chaos   break everything that can break, under load, and show a table of what it cost (FAULTS="7 14": those rows)'
 	@echo 'make lint    check the formatting;  make format: mend it'
 	@echo 'make clean   remove what was built'
 
@@ -43,6 +44,10 @@ simulate:
 	@scripts/bootstrap.sh build
 	@swift build -c release --product simulate
 	@.build/release/simulate $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(if $(SEED),--seed $(SEED)) $(if $(MUTATION),--mutation $(MUTATION))
+
+chaos:
+	@scripts/bootstrap.sh build run test $(KAFKA)
+	@CHAOS="$(or $(FAULTS),all)" TEST_LIMIT=3600 scripts/test.sh '^ChaosTests'; status=$$?; cat .build/chaos/report.md; exit $$status
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift cmd internal pkg Tests

@@ -274,6 +274,13 @@ let suites: [Target] = [
             "webhook-dispatcher", "retry-manager", "observability", "martlet", "TestSupport",
         ]),
     tests(
+        "ChaosTests",
+        [
+            "ServiceSupport", "HTTPServing", "HTTPSending", "Kafka", "JSONScanning", "Logs", "EventLoops",
+            "api-gateway", "webhook-registry", "event-ingestion", "retry-manager", "webhook-dispatcher",
+            "observability", "martlet", "TestSupport",
+        ]),
+    tests(
         "BlackBoxTests",
         [
             "ServiceSupport", "Tokens", "HTTPSending", "StandardWebhooks", "Kafka", "JSONScanning", "Logs",

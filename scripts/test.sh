@@ -18,8 +18,8 @@ for folder in Tests/*Tests; do
     [[ $target =~ $wanted ]] || continue
     started=$SECONDS
     before=$(wc -l <"$log")
-    # A suite that hangs is a failure, not a wait: ten minutes are several times what the longest takes.
-    timeout --kill-after=20 600 swift test --skip-build --filter "^$target\\." </dev/null >>"$log" 2>&1
+    # A suite that hangs is a failure, not a wait: ten minutes are several times what the longest of `make test` takes.
+    timeout --kill-after=20 "${TEST_LIMIT:-600}" swift test --skip-build --filter "^$target\\." </dev/null >>"$log" 2>&1
     code=$?
     tail -n "+$((before + 1))" "$log" | grep -E '^[a-z].*: .*[0-9]|^✘|^↳|^➜|recorded an issue|Fatal error|error:' | grep -v -E '^↳ (Testing Library|Target Platform|///)' || true
     if ! tail -n "+$((before + 1))" "$log" | grep -q -E 'Test run with [1-9][0-9]* test'; then

@@ -31,4 +31,17 @@ import Testing
         // A hundred times as long where something is held back, about as long where not: on a busy machine, too.
         #expect(two < one * 20)
     }
+
+    /// A client that neither reads nor writes a topic, such as one that recovers from it, learns of its new leader.
+    @Test func boundsAreFoundAtANewLeader() async throws {
+        let broker = try KafkaBroker.ownInMemory(brokers: 3)
+        let topic = try await broker.makeTopic(partitions: 3)
+        let partitions = (0..<3).map { TopicPartition(topic, Int32($0)) }
+        let admin = try Admin(broker.configuration(), timeoutMilliseconds: 5_000)
+        for leader in [1, 2, 3, 1] {
+            for partition in partitions { broker.mock?.setLeader(of: partition, broker: leader) }
+            let bounds = try await admin.watermarks(partitions)
+            #expect(bounds.count == 3, "leader \(leader)")
+        }
+    }
 }

@@ -58,6 +58,9 @@ public struct KafkaBroker: Sendable {
     /// Kills a real broker of the test's own.
     public func kill() { process?.kill() }
 
+    /// Stops a real broker of the test's own, or lets it go on: what a frozen machine looks like.
+    public func freeze(_ frozen: Bool) { process?.signal(frozen ? SIGSTOP : SIGCONT) }
+
     /// Starts it again with what it had, and waits until it answers.
     public func restart() async throws {
         guard let process else { return }

@@ -65,8 +65,10 @@ final class KafkaProcess: Sendable {
     }
 
     /// Ends it as a crash would.
-    func kill() {
-        state.withLock { if case .running(let pid) = $0 { _ = Glibc.kill(pid, SIGKILL) } }
+    func kill() { signal(SIGKILL) }
+
+    func signal(_ number: Int32) {
+        state.withLock { if case .running(let pid) = $0 { _ = Glibc.kill(pid, number) } }
     }
 
     /// Small, and without what slows a single broker's tests down.

@@ -14,6 +14,7 @@ public final class PostgresServer: Sendable {
     /// The certificate authority's PEM file of a server with TLS.
     public let authority: String?
     private let directory: String
+    private let disk: SmallDisk?
     private let process: Mutex<ServerProcess?>
     private let databases = Atomic<Int>(0)
 
@@ -23,8 +24,10 @@ public final class PostgresServer: Sendable {
     public static func shared() async throws -> PostgresServer { try await common.value() }
 
     /// Makes a cluster and starts it. Password login only, over TCP.
-    public init(tls: Bool = false) async throws {
-        directory = try temporaryDirectory("postgres")
+    /// - Parameter disk: Where its data lies; nil: in a folder like any other.
+    public init(tls: Bool = false, on disk: SmallDisk? = nil) async throws {
+        self.disk = disk
+        directory = try disk?.path ?? temporaryDirectory("postgres")
         port = freePort()
         process = Mutex(nil)
         authority = tls ? directory + "/authority.crt" : nil
@@ -45,7 +48,8 @@ public final class PostgresServer: Sendable {
     public func start() async throws {
         var settings = [
             "-D", "\(directory)/data", "-h", host, "-p", "\(port)", "-k", "", "-F", "-c", "max_connections=60",
-            "-c", "shared_buffers=32MB", "-c", "max_wal_size=1GB", "-c", "log_min_messages=error",
+            "-c", "shared_buffers=32MB", "-c", "log_min_messages=error",
+            "-c", disk == nil ? "max_wal_size=1GB" : "max_wal_size=64MB",
         ]
         if authority != nil {
             settings += ["-c", "ssl=on", "-c", "ssl_cert_file=\(directory)/server.crt"]
@@ -77,6 +81,9 @@ public final class PostgresServer: Sendable {
         }
         await running?.end(signal)
     }
+
+    /// Whether it runs: a full disk ends it.
+    public var isRunning: Bool { process.withLock { $0?.isRunning ?? false } }
 
     /// Ends the server and removes its data.
     public func remove() async {

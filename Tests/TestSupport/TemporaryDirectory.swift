@@ -13,8 +13,9 @@ public func temporaryDirectory(_ purpose: String) throws -> String {
     return path
 }
 
-/// Removes a directory and what is in it; nothing to be said where that fails.
+/// Removes a directory and what is in it, and what is mounted there (`SmallDisk`); nothing to be said where that fails.
 public func removeDirectory(_ path: String) {
+    umount2(path, Int32(MNT_DETACH))
     try? FileManager.default.removeItem(atPath: path)
 }
 

@@ -57,6 +57,9 @@ func queryWatermarks(
             let passes = passingErrors.contains { $0 == code }
             guard passes, EventLoop.monotonicNanoseconds() < deadline else { return .failure(error) }
             usleep(queryPauseMicroseconds)
+            // The error makes the client look again for the leaders of topics that it reads or writes. For others it goes on with the
+            // leader that it once heard of, for as long as `metadata.max.age.ms`.
+            try? withMetadata(client, topic: name.topic, timeoutMilliseconds) { _ in }
         }
         found[name] = Watermarks(low: low, high: high)
     }

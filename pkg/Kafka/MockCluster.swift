@@ -88,4 +88,9 @@ public final class MockCluster: @unchecked Sendable {
     public func setLeader(of partition: TopicPartition, broker: Int) {
         rd_kafka_mock_partition_set_leader(cluster, partition.topic, partition.partition, Int32(broker))
     }
+
+    /// Moves the coordinator of a consumer group.
+    public func setCoordinator(ofGroup group: String, broker: Int) {
+        rd_kafka_mock_coordinator_set(cluster, "group", group, Int32(broker))
+    }
 }
