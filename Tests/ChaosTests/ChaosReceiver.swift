@@ -16,7 +16,9 @@ final class ChaosReceiver: Sendable {
         var path: String
         var behaviour: Behaviour
 
-        static let standard = [Endpoint(path: "/steady", behaviour: .steady), Endpoint(path: "/flaky", behaviour: .flaky)]
+        static let standard = [
+            Endpoint(path: "/steady", behaviour: .steady), Endpoint(path: "/flaky", behaviour: .flaky),
+        ]
     }
 
     private struct Arrivals {

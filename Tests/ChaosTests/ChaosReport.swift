@@ -50,7 +50,8 @@ struct TrialResult: Sendable {
 
     fileprivate var cells: [String] {
         [
-            "\(fault.number)", fault.name, "\(accepted)", "\(refused)", "\(unanswered)", "\(delivered)", "\(deadLetters)",
+            "\(fault.number)", fault.name, "\(accepted)", "\(refused)", "\(unanswered)", "\(delivered)",
+            "\(deadLetters)",
             "\(missing)", "\(repeats)", "\(fault.repeats)", "\(unrecorded)",
             "\(worstDelayMs)", verdict,
         ]
@@ -61,7 +62,8 @@ struct TrialResult: Sendable {
 struct ChaosReport {
     private var rows: [TrialResult] = []
     private static let titles = [
-        "#", "fault", "accepted", "refused", "unanswered", "delivered", "dead letters", "missing", "repeated", "allowed",
+        "#", "fault", "accepted", "refused", "unanswered", "delivered", "dead letters", "missing", "repeated",
+        "allowed",
         "unrecorded", "worst delay, ms", "verdict",
     ]
 

@@ -158,7 +158,8 @@ final class ChaosSystem: @unchecked Sendable {
     private func json(_ result: HTTPSendResult, _ what: String, _ status: Int) throws -> JSONValue {
         guard result.status == status, let json = try? JSONValue(parsing: result.body) else {
             throw ChildProcess.Failure(
-                description: "\(what): \(result.status) \(result.message) \(String(decoding: result.body, as: UTF8.self))")
+                description:
+                    "\(what): \(result.status) \(result.message) \(String(decoding: result.body, as: UTF8.self))")
         }
         return json
     }

@@ -9,7 +9,8 @@ import Testing
 @Suite(.serialized) struct ChaosTests {
     private static func isChosen(_ fault: Fault) -> Bool {
         let chosen = getenv("CHAOS").map { String(cString: $0) } ?? ""
-        return chosen.isEmpty ? fault.isQuick : chosen == "all" || chosen.split(separator: " ").contains("\(fault.number)")
+        return chosen.isEmpty
+            ? fault.isQuick : chosen == "all" || chosen.split(separator: " ").contains("\(fault.number)")
     }
 
     @Test func whatWasAcceptedArrivesWhateverFails() async throws {

@@ -33,7 +33,8 @@ struct Fault: Sendable {
         Fault(number: 1, name: "event-ingestion killed", isQuick: true) { system, _ in
             for _ in 0..<2 { try await system.restart(.ingestion) }
         },
-        Fault(number: 2, name: "webhook-dispatcher killed", isQuick: true, repeats: 2 * ChaosSystem.inFlight) { system, _ in
+        Fault(number: 2, name: "webhook-dispatcher killed", isQuick: true, repeats: 2 * ChaosSystem.inFlight) {
+            system, _ in
             for _ in 0..<2 {
                 try await system.restart(.dispatcher)
                 try await Task.sleep(for: .seconds(1))
@@ -51,7 +52,8 @@ struct Fault: Sendable {
         Fault(number: 5, name: "each service deployed anew") { system, _ in
             for service in ChaosSystem.Service.allCases { try await system.restart(service, SIGTERM) }
         },
-        Fault(number: 6, name: "Kafka killed and restarted", needs: .realKafka, repeats: ChaosSystem.inFlight) { system, _ in
+        Fault(number: 6, name: "Kafka killed and restarted", needs: .realKafka, repeats: ChaosSystem.inFlight) {
+            system, _ in
             system.kafka.kill()
             try await system.kafka.restart()
         },
@@ -91,7 +93,7 @@ struct Fault: Sendable {
             system.redisProxy.set(.cut)
             system.redisProxy.set(.none)
         },
-        Fault(number: 12, name: "Redis out of memory for 5 s", repeats: ChaosSystem.batch) { system, _ in
+        Fault(number: 12, name: "Redis out of memory for 5 s", isQuick: true, repeats: ChaosSystem.batch) { system, _ in
             try await system.redisCommand(["CONFIG", "SET", "maxmemory", "1"])
             try await Task.sleep(for: .seconds(5))
             try await system.redisCommand(["CONFIG", "SET", "maxmemory", "0"])
@@ -108,7 +110,7 @@ struct Fault: Sendable {
             try await Task.sleep(for: .seconds(5))
             system.postgresProxy.set(.none)
         },
-        Fault(number: 14, name: "PostgreSQL's disk full for 5 s", needs: .smallDisk) { system, _ in
+        Fault(number: 14, name: "PostgreSQL's disk full for 5 s", isQuick: true, needs: .smallDisk) { system, _ in
             try system.disk?.fill()
             try await Task.sleep(for: .seconds(5))
             system.disk?.free()
@@ -125,16 +127,17 @@ struct Fault: Sendable {
             try await Task.sleep(for: .seconds(20))
             receiver.setAway(false)
         },
-        Fault(number: 19, name: "only 64 file descriptors") { system, _ in
+        Fault(number: 19, name: "only 64 file descriptors", isQuick: true) { system, _ in
             let pid = system.process(.dispatcher)?.pid ?? 0
-            _ = try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=64:1048576"])
+            _ = try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=64:"])
             try await Task.sleep(for: .seconds(5))
-            _ = try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=1024:1048576"])
+            _ = try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=1024:"])
         },
         Fault(number: 20, name: "records that nobody can parse", isQuick: true) { system, _ in
             try await UnreadableRecords.produce(on: system)
         },
-        Fault(number: 21, name: "transactions leave gaps between offsets", needs: .realKafka) { system, _ in
+        Fault(number: 21, name: "transactions leave gaps between offsets", isQuick: true, needs: .realKafka) {
+            system, _ in
             try await Transactions.produce(on: system)
         },
     ]
