@@ -35,6 +35,8 @@ final class ChaosSystem: @unchecked Sendable {
     let postgres: PostgresServer
     /// PostgreSQL's, where the process may mount one.
     let disk: SmallDisk?
+    /// The dispatcher's, where the process may give it one.
+    let names: HostileNames?
     let redisProxy: FaultProxy
     let postgresProxy: FaultProxy
     let environment: [String: String]
@@ -52,6 +54,7 @@ final class ChaosSystem: @unchecked Sendable {
         redis = try await RedisServer()
         disk = try? await SmallDisk(mebibytes: 512)
         postgres = try await PostgresServer(on: disk)
+        names = disk == nil ? nil : try? HostileNames()
         redisProxy = try FaultProxy(to: redis.port)
         postgresProxy = try FaultProxy(to: postgres.port)
         directory = try temporaryDirectory("chaos")
@@ -67,6 +70,7 @@ final class ChaosSystem: @unchecked Sendable {
             "MARTLET_DISPATCHER_MAX_IN_FLIGHT": "\(Self.inFlight)", "MARTLET_RETRY_MANAGER_BATCH": "\(Self.batch)",
             "MARTLET_RETRY_MANAGER_LEASE": "5s",
         ]
+        if let names { environment["MARTLET_ENDPOINTS_ALLOWED_PORTS"] = "\(names.server.port)" }
         for service in Service.allCases {
             ports[service] = freePort()
             environment[service.listenSetting] = "127.0.0.1:\(ports[service] ?? 0)"
@@ -91,8 +95,15 @@ final class ChaosSystem: @unchecked Sendable {
 
     /// Starts a service (again) and waits until it is ready.
     func start(_ service: Service, awaitsReady: Bool = true) async throws {
+        var command = [Executables.path(service.rawValue)]
+        if service == .dispatcher, let names {
+            // In a mount namespace of its own, whose resolv.conf names the stub.
+            try write(names.resolver.configuration, to: "\(directory)/resolv.conf")
+            let script = "mount --bind \(directory)/resolv.conf /etc/resolv.conf && exec \(command[0])"
+            command = ["unshare", "--mount", "sh", "-c", script]
+        }
         running[service] = try ServerProcess(
-            Executables.path(service.rawValue), [], log: log(service), environment: environment)
+            command[0], Array(command.dropFirst()), log: log(service), environment: environment)
         if awaitsReady { try await awaitReady(service) }
     }
 

@@ -43,6 +43,8 @@ import Testing
             switch fault.needs {
             case .realKafka where system.kafka.kind != .real: "needs KAFKA_HOME"
             case .smallDisk where system.disk == nil: "needs root, to mount a disk"
+            case .names where system.names == nil:
+                "needs root, for a name server and a resolv.conf of the dispatcher's own"
             default: nil
             }
         if let lacking { say("skipped: fault \(fault.number) (\(fault.name)) \(lacking)") }
@@ -61,6 +63,11 @@ import Testing
 private func say(_ line: String) {
     let bytes = Array((line + "\n").utf8)
     _ = write(STDOUT_FILENO, bytes, bytes.count)
+}
+
+/// What a fault saw that must not be, beyond what its trial counts.
+struct ChaosFinding: Error {
+    var description: String
 }
 
 /// One fault under load.
@@ -83,12 +90,18 @@ struct Trial {
         let load = ChaosLoad(system, type: type)
         load.start(rate: fault.rate)
         try await Task.sleep(for: .seconds(2))
-        try await fault.make(system, receiver)
+        var findings: [String] = []
+        do {
+            try await fault.make(system, receiver)
+        } catch let finding as ChaosFinding {
+            findings.append(finding.description)
+        }
         try await Task.sleep(for: .seconds(2))
         await load.stop()
         for service in ChaosSystem.Service.allCases { try await system.awaitReady(service) }
         await awaitDeliveries(of: load.accepted, receiver)
         var result = TrialResult(fault)
+        result.problems = findings
         result.accepted = load.accepted.count
         result.refused = load.refused
         result.unanswered = load.unanswered

@@ -27,6 +27,8 @@ struct Fault: Sendable {
         case memoryBrokers
         /// A PostgreSQL on a disk that can be filled.
         case smallDisk
+        /// A name server of the dispatcher's own.
+        case names
     }
 
     static let all: [Fault] = [
@@ -126,6 +128,9 @@ struct Fault: Sendable {
             receiver.setAway(true)
             try await Task.sleep(for: .seconds(20))
             receiver.setAway(false)
+        },
+        Fault(number: 18, name: "names that turn, fail and are slow", isQuick: true, needs: .names) { system, _ in
+            try await system.names?.run(on: system)
         },
         Fault(number: 19, name: "only 64 file descriptors", isQuick: true) { system, _ in
             let pid = system.process(.dispatcher)?.pid ?? 0
