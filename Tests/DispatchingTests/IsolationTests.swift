@@ -5,7 +5,7 @@ import ServiceSupport
 import TestSupport
 import Testing
 
-/// What healthy endpoints notice of one that hangs, on one dispatcher: rate and latency beside a run without it.
+/// What healthy endpoints notice of one that hangs, on one dispatcher: rate and latency beside a run in which that one is healthy too.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct IsolationTests {
     private static let healthy = 8
     private static let burst = 4_000
@@ -24,11 +24,11 @@ import Testing
         let rate = beside.perSecond / alone.perSecond
         let latency = Double(beside.p99Ms) / Double(max(1, alone.p99Ms))
         print(
-            "healthy beside a hanging endpoint: \(Int(beside.perSecond)) deliveries/s, without it \(Int(alone.perSecond))"
-                + " (ratio \(text(rate))); p99 \(beside.p99Ms) ms, without it \(alone.p99Ms) ms (ratio \(text(latency)))"
+            "healthy endpoints beside one that hangs: \(Int(beside.perSecond)) deliveries/s, with a healthy one \(Int(alone.perSecond))"
+                + " (ratio \(text(rate))); p99 \(beside.p99Ms) ms, with a healthy one \(alone.p99Ms) ms (ratio \(text(latency)))"
         )
         // Requests hang for 5 s. Machines that run other tests too vary, though not by so much.
-        #expect(rate > 0.4)
+        #expect(rate > 0.25)
         #expect(beside.p99Ms < 1_000 || latency < 2)
     }
 
@@ -37,16 +37,17 @@ import Testing
     private func run(withHanging: Bool) async throws -> Figures {
         let paths = (0..<Self.healthy).map { "/healthy-\($0)" }
         let receiver = try await Receiver(paths: paths, keeps: 0)
+        let other = try await Receiver(paths: ["/healthy"], keeps: 0)
         let hanging = RawServer { connection, _ in connection.awaitClose() }
         let harness = try await Harness(.inMemory)
         for (number, path) in paths.enumerated() {
             try await harness.putWebhook("wh_\(number)", url: receiver.url(path), types: ["healthy-\(number)"])
         }
-        if withHanging {
-            try await harness.putWebhook("wh_hanging", url: hanging.url(), types: ["hanging"]) { $0.timeoutMs = 5_000 }
-        }
+        try await harness.putWebhook(
+            "wh_other", url: withHanging ? hanging.url() : other.url("/healthy"), types: ["hanging"]
+        ) { $0.timeoutMs = 5_000 }
         try await harness.startDispatcher()
-        // A fifth of all events is for the endpoint that hangs; without it nobody takes them.
+        // A fifth of all events is for the endpoint that hangs, or does not.
         try await putBurst(harness)
         #expect(await eventually(within: .seconds(60)) { receiver.distinct == Self.burst })
         let first = try await delivered(harness)
@@ -55,17 +56,18 @@ import Testing
         #expect(await eventually(within: .seconds(60)) { receiver.distinct == all })
         #expect(await eventually(within: .seconds(30)) { (try? await delivered(harness).count) == all })
         let second = try await delivered(harness).filter { $0.eventID.hasPrefix("paced") }
-        let hangingOutcomes = try await harness.outcomes().filter { $0.webhookID == "wh_hanging" }
-        #expect(withHanging == !hangingOutcomes.isEmpty && hangingOutcomes.allSatisfy { $0.kind != .delivered })
+        let others = try await harness.outcomes().filter { $0.webhookID == "wh_other" }
+        #expect(!others.isEmpty && others.allSatisfy { ($0.kind == .delivered) != withHanging })
         #expect(receiver.repeats == 0 && second.count == Self.steps * Self.perStep)
         await harness.close()
         hanging.stop()
         await receiver.stop()
+        await other.stop()
         return Figures(perSecond: perSecond(first), p99Ms: p99(second))
     }
 
     private func delivered(_ harness: Harness) async throws -> [Outcome] {
-        try await harness.outcomes().filter { $0.kind == .delivered }
+        try await harness.outcomes().filter { $0.kind == .delivered && $0.webhookID != "wh_other" }
     }
 
     private func perSecond(_ outcomes: [Outcome]) -> Double {

@@ -86,6 +86,17 @@ private final class FakeGateway: Sendable {
         }
     }
 
+    @Test(arguments: ["pause", "resume"]) func aWebhookIsHeldBack(what: String) async throws {
+        let answer = #"{"id":"wh_1","url":"https://example.org/a","paused":\#(what == "pause")}"#
+        try await withGateway(200, answer) { gateway in
+            let text = try await gateway.martlet(what, "wh_1")
+            #expect(text.status == 0, "\(text.errors)")
+            #expect(text.output == "wh_1  \(what == "pause" ? "paused" : "not paused")  https://example.org/a\n")
+            #expect(try await gateway.martlet(what, "wh_1", "--json", "--token", "t").output == answer + "\n")
+            #expect(gateway.requests == Array(repeating: "POST /api/v1/webhooks/wh_1/\(what) ", count: 2))
+        }
+    }
+
     @Test func aRefusalIsOneLineAndExitCodeOne() async throws {
         let problem = #"{"status":409,"code":"not_waiting","detail":"It was delivered; resend it."}"#
         try await withGateway(409, problem) { gateway in

@@ -11,7 +11,8 @@ public struct MartletCommand: ParsableCommand {
             UpCommand.self, DownCommand.self, StatusCommand.self, LogsCommand.self, ResetCommand.self, DemoCommand.self,
             SendCommand.self, ListenCommand.self, TailCommand.self, DeliveriesCommand.self, RetryCommand.self,
             ResendCommand.self,
-            CancelCommand.self, DeadLetterCommand.self, AuditCommand.self, ConfigCommand.self, MigrateCommand.self,
+            CancelCommand.self, PauseCommand.self, ResumeCommand.self, DeadLetterCommand.self, AuditCommand.self,
+            ConfigCommand.self, MigrateCommand.self,
             UsersCommand.self,
             DoctorCommand.self, CompletionsCommand.self,
         ])
