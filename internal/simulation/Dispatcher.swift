@@ -18,7 +18,8 @@ final class Dispatcher: Member {
     private var owned: Set<Place> = []
     private var stopGraceMs: Int64?
     /// As this process has heard of them.
-    var webhooks: [SimulatedWebhook]
+    private(set) var webhooks: [SimulatedWebhook]
+    private var gates: [String: Gate] = [:]
 
     init(_ host: Host, _ world: World, _ group: Group) {
         self.host = host
@@ -35,6 +36,24 @@ final class Dispatcher: Member {
     func begin() {
         group.join(self)
         worker.heartbeat()
+    }
+
+    // MARK: Webhooks
+
+    /// A change has come; none that is older than what is known.
+    func learn(_ number: Int, _ webhook: SimulatedWebhook) {
+        let known = webhooks[number]
+        guard known.version < webhook.version else { return }
+        webhooks[number] = webhook
+        gates[webhook.id]?.follow(webhook, resets: known.isEnabled != webhook.isEnabled)
+    }
+
+    func gate(_ id: String) -> Gate {
+        if let gate = gates[id] { return gate }
+        guard let webhook = webhooks.first(where: { $0.id == id }) else { preconditionFailure("\(id) is no webhook") }
+        let gate = Gate(webhook, world)
+        gates[id] = gate
+        return gate
     }
 
     // MARK: Taking over

@@ -71,10 +71,13 @@ struct SimulatedWebhook {
     /// The types that it takes.
     var types: Set<Int>
     var isEnabled = true
+    var isPaused = false
     var exists = true
     var version = 1
     /// Requests at a time, of one process.
     var limit: Int
+    /// 0: any.
+    var ratePerSecond: UInt32 = 0
     /// How its endpoint behaves at first.
     var behaviour: Behaviour
 }

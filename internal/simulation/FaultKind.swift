@@ -45,11 +45,13 @@ enum FaultKind: CaseIterable {
     }
 
     private func change(_ random: inout Generator) -> Scenario.Change {
-        switch random.below(5) {
+        switch random.below(7) {
         case 0: .disable
         case 1: .enable
         case 2: .delete
-        case 3: .takes(type: random.below(Scenario.types))
+        case 3: .pause
+        case 4: .resume
+        case 5: .takes(type: random.below(Scenario.types))
         default: .takesNot(type: random.below(Scenario.types))
         }
     }

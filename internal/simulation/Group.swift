@@ -37,6 +37,10 @@ final class Group {
         var hasJoined = false
         /// Has been told to give its partitions back.
         var isAsked = false
+        /// The generation of its last assignment.
+        var told = 0
+        /// Its member knows that this is over: what comes late for it is not heard.
+        var isOver = false
 
         init(_ member: any Member) {
             self.member = member
@@ -58,6 +62,8 @@ final class Group {
     private let isStatic: Bool
     private var random: Generator
     private var seats: [Seat] = []
+    /// Those whose sessions ended.
+    private var expired: [Seat] = []
     private var generation = 0
     private var isRebalancing = false
     private(set) var committed: [Place: (offset: Int64, metadata: String)] = [:]
@@ -82,8 +88,10 @@ final class Group {
     // MARK: Members
 
     func join(_ member: any Member) {
+        let incarnation = member.host.incarnation
         kafka.call(member.host) { [self] in
-            seat(member)
+            // Whoever has died meanwhile would be a member until its session ends; that is left out.
+            if member.host.incarnation == incarnation, member.host.isAlive { seat(member) }
         } _: { [weak self] answer in
             if answer == nil { self?.timeline.after(500, member.host) { self?.join(member) } }
         }
@@ -122,6 +130,7 @@ final class Group {
                 host.incarnation != incarnation || !host.isAlive || host.frozenAt.map({ $0 <= since }) == true
             else { return }
             seats.removeAll { $0 === seat }
+            expired.append(seat)
             rebalance()
         }
     }
@@ -130,6 +139,7 @@ final class Group {
     func awoke(_ member: any Member) {
         timeline.after(random.within(0...1_500), member.host) { [self] in
             guard !seats.contains(where: { $0.member === member }) else { return }
+            for seat in expired where seat.member === member { seat.isOver = true }
             member.revoked(isLost: true) { [weak self] in self?.join(member) }
         }
     }
@@ -137,7 +147,13 @@ final class Group {
     /// Nobody is a member any more, and nobody is told.
     func close() {
         seats = []
+        expired = []
         onCommit = { _, _ in }
+    }
+
+    /// Whether the process that runs there is a member.
+    func hasMember(on host: Host) -> Bool {
+        seats.contains { $0.host === host && $0.incarnation == host.incarnation }
     }
 
     func isMember(_ member: any Member) -> Bool { seats.contains { $0.member === member } }
@@ -195,9 +211,11 @@ final class Group {
 
     private func tell(_ seat: Seat) {
         guard let member = seat.member else { return }
+        // It hears of the last of them, even where its session has ended meanwhile.
+        seat.told = generation
         let (places, generation) = (seat.places, generation)
-        timeline.after(random.within(1...50), seat.host) { [self] in
-            guard seat.member === member, !seat.isAsked, generation == self.generation else { return }
+        timeline.after(random.within(1...50), seat.host) {
+            guard seat.member === member, !seat.isAsked, !seat.isOver, generation == seat.told else { return }
             member.assigned(places)
         }
     }

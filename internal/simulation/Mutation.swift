@@ -10,12 +10,18 @@ public enum Mutation: String, CaseIterable, Sendable {
     case noteNotInherited
     /// Settling: a commit that failed is not made again before there is more to commit.
     case commitOnce
+    /// Taking over: a process that slept while it had no partitions trusts the assignment that it finds when it wakes.
+    case idleSleepIgnored
     /// Giving back: who has nothing more to give back does not wait for what is on its way back.
     case releaseUnordered
     /// Requests start without regard to what is unacknowledged.
     case boundIgnored
     /// Requests start without regard to the webhook's limit.
     case limitIgnored
+    /// A webhook's rate counts for nothing.
+    case rateIgnored
+    /// A breaker lets one probe more through than it may.
+    case probesIgnored
     /// Index position: scripts do not look whether the index is as they left it.
     case headerIgnored
     /// Index position: it moves on though the batch was not put into the index.

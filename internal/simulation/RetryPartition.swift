@@ -16,7 +16,8 @@ final class RetryPartition {
     private var isReading = false
     private var hasUnread = false
     private var isPumping = false
-    private var timer = 0
+    /// When it is to be woken next.
+    private var armedAt = Int64.max
     private var owedLeft = 0
     private var flightTombstones: [DeliveryID: Int] = [:]
     /// Payloads at hand, by the offsets of their records; first in, first out.
@@ -70,13 +71,15 @@ final class RetryPartition {
     func failed() { answered { $0.failed(now: now) } }
 
     private func arm() {
-        timer += 1
         guard let wake = owner.wakeAt, !isClosed else { return }
         let isStarving = wake <= now && manager.room <= 0
         if isStarving { manager.starves(self) }
-        let delay = max(isStarving ? 20 : 0, wake - now)
-        world.timeline.after(max(1, delay), host) { [weak self, timer] in
-            if let self, timer == self.timer { pump() }
+        let at = world.timeline.now + max(1, isStarving ? 20 : 0, wake - now)
+        guard at < armedAt else { return }
+        armedAt = at
+        world.timeline.at(at, host) { [weak self] in
+            self?.armedAt = .max
+            self?.pump()
         }
     }
 

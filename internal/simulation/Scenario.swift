@@ -52,7 +52,7 @@ struct Scenario {
     }
 
     enum Change {
-        case disable, enable, delete
+        case disable, enable, delete, pause, resume
         case takes(type: Int)
         case takesNot(type: Int)
     }
@@ -115,6 +115,7 @@ struct Scenario {
             if types.isEmpty { types = [0] }
             return SimulatedWebhook(
                 id: "wh_\(number)", types: types, limit: 1 + random.below(4),
+                ratePerSecond: random.chance(20) ? UInt32(1 + random.below(20)) : 0,
                 behaviour: random.chance(50) ? .well : .random(&random))
         }
     }
@@ -138,7 +139,10 @@ struct Scenario {
 
     /// So much that the endpoints that are not well cannot use up what all have in common.
     private mutating func makeRoom() {
-        for number in webhooks.indices where webhooks[number].behaviour.isHealthy { webhooks[number].limit = 1_000 }
+        for number in webhooks.indices where webhooks[number].behaviour.isHealthy {
+            webhooks[number].limit = 1_000
+            webhooks[number].ratePerSecond = 0
+        }
         let others = webhooks.filter { !$0.behaviour.isHealthy }
         let running = others.reduce(0) { $0 + $1.limit }
         figures.maxOpen = running + 20

@@ -18,12 +18,13 @@ struct Figures {
     var limits: IndexOwner.Limits
     var retries: RetryPolicy
     var requestTimeoutMs: Int64
+    var breaker: BreakerRules
     /// Of each fetch.
     var fetch: Int
 
     static let payloadBytes = 1_000
     static let commitIntervalMs: Int64 = 250
-    static let heartbeatMs: Int64 = 20
+    static let heartbeatMs: Int64 = 50
     static let revokeGraceMs: Int64 = 1_000
     static let revokeAcknowledgementMs: Int64 = 2_000
     static let drainMs: Int64 = 1_500
@@ -57,6 +58,11 @@ struct Figures {
         limits.roundMs = requestTimeoutMs
         limits.maxAgeMs = maxAgeMs
         fetch = 1 + random.below(8)
+        breaker = BreakerRules(
+            failureRatio: random.chance(20) ? .infinity : 0.7,
+            window: UInt64(random.within(2_000...10_000)) * 1_000_000,
+            minimumRequests: 2 + random.below(6), openFor: UInt64(random.within(200...3_000)) * 1_000_000,
+            probes: 1 + random.below(3))
     }
 
     var bound: CrashBound {

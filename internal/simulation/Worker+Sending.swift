@@ -78,73 +78,14 @@ extension Worker {
         }
     }
 
-    // MARK: Starting
+    // MARK: One request
 
-    func startReady() {
-        while !ready.isEmpty {
-            guard acquireOpen() else { return }
-            guard let delivery = ready.popFirst() else {
-                open -= 1
-                return
-            }
-            if delivery.partition.isClosing {
-                open -= 1
-            } else if waiting[delivery.webhookID] == nil, acquire(delivery.webhook) {
-                start(delivery)
-            } else {
-                open -= 1
-                wait(delivery)
-            }
-        }
-    }
-
-    private func acquire(_ webhook: SimulatedWebhook?) -> Bool {
-        guard let webhook else { return true }
-        guard inFlight[webhook.id, default: 0] < webhook.limit || world.mutation == .limitIgnored else { return false }
-        inFlight[webhook.id, default: 0] += 1
-        return true
-    }
-
-    private func wait(_ delivery: Delivery) {
-        var queue = waiting.removeValue(forKey: delivery.webhookID) ?? ShortQueue(bounds: figures.shortQueue)
-        let fits = queue.append(delivery, bytes: Figures.payloadBytes, now: nanoseconds)
-        if !queue.isEmpty { waiting[delivery.webhookID] = queue }
-        if !fits { park(delivery, .parked(reason: "webhook_busy")) }
-    }
-
-    func startWaiting(of webhookID: String) {
-        guard var queue = waiting.removeValue(forKey: webhookID) else { return }
-        while let webhook = queue.first?.webhook {
-            if queue.first?.partition.isClosing == true {
-                _ = queue.popFirst()
-                continue
-            }
-            guard acquireOpen() else { break }
-            guard acquire(webhook), let delivery = queue.popFirst() else {
-                open -= 1
-                break
-            }
-            start(delivery)
-        }
-        if !queue.isEmpty { waiting[webhookID] = queue }
-    }
-
-    func parkExpired() {
-        for webhookID in waiting.keys.sorted() {
-            guard var queue = waiting.removeValue(forKey: webhookID) else { continue }
-            while let delivery = queue.popExpired(now: nanoseconds) {
-                if !delivery.partition.isClosing { park(delivery, .parked(reason: "webhook_busy")) }
-            }
-            if !queue.isEmpty { waiting[webhookID] = queue }
-        }
-    }
-
-    private func start(_ delivery: Delivery) {
+    func start(_ delivery: Delivery, _ permit: WebhookGate.Permit) {
         let request = world.nextRequest()
         delivery.beginOutcome(requestID: request)
         delivery.isOpen = true
         delivery.partition.busy += 1
-        running[request] = delivery
+        running[request] = (delivery, permit)
         let answer = world.request(request, delivery, host)
         world.timeline.after(answer.afterMs, host) { [weak self] in self?.finished(request, answer.end) }
     }
@@ -152,13 +93,15 @@ extension Worker {
     // MARK: Ends
 
     func finished(_ request: UInt64, _ end: RequestEnd) {
-        guard let delivery = running.removeValue(forKey: request), let webhook = delivery.webhook else { return }
-        inFlight[webhook.id, default: 0] -= 1
+        guard let (delivery, permit) = running.removeValue(forKey: request), let webhook = delivery.webhook else {
+            return
+        }
         delivery.partition.busy -= 1
         world.ended(request, host, delivery)
         if delivery.partition.isLost, end == .failed(.interrupted) {
             world.ledger.abandoned(request)
             open -= 1
+            dispatcher.gate(webhook.id).ended(permit, .nothing, now: nanoseconds)
             return turn()
         }
         delivery.ticket = unacknowledged.add(now: nanoseconds)
@@ -168,6 +111,7 @@ extension Worker {
         } else if case .answered = end {
             resolver.reached(host: webhook.id, now: nanoseconds)
         }
+        dispatcher.gate(webhook.id).ended(permit, GateReport(verdict, effects), now: nanoseconds)
         var wish: Int64?
         if case .answered(let status, let field) = end {
             delivery.outcome.status = UInt32(clamping: status)
@@ -182,10 +126,10 @@ extension Worker {
         turn()
     }
 
-    private func park(_ delivery: Delivery, _ verdict: Verdict) {
+    func park(_ delivery: Delivery, _ verdict: Verdict, delayMs: Int64? = nil) {
         let next = figures.retries.next(
             after: verdict, attempt: Int(delivery.fields.attempt), parkedBefore: delivery.parkedBefore,
-            retryAfterMs: nil, random: world.fraction())
+            retryAfterMs: delayMs, random: world.fraction())
         conclude(delivery, next, verdict)
     }
 

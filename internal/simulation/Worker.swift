@@ -11,11 +11,9 @@ final class Worker {
     private let bound: CrashBound
     var partitions: [Place: OwnedPartition] = [:]
     var ready = ShortQueue<Delivery>(bounds: ShortQueueBounds(bytes: .max, wait: .max))
-    var waiting: [String: ShortQueue<Delivery>] = [:]
+    var waiting: [String: WaitingDeliveries] = [:]
     /// By request, what is under way.
-    var running: [UInt64: Delivery] = [:]
-    /// Requests at a time, by webhook.
-    var inFlight: [String: Int] = [:]
+    var running: [UInt64: (delivery: Delivery, permit: WebhookGate.Permit)] = [:]
     var open = 0
     var unacknowledged = Unacknowledged()
     var attemptsEnd: [Int: Int64] = [:]
@@ -77,9 +75,10 @@ final class Worker {
 
     private func noticeSleep() {
         defer { lastTurn = now }
-        guard hasSlept, !partitions.isEmpty, isConfirmed else { return }
+        guard hasSlept, isConfirmed, !partitions.isEmpty || world.mutation != .idleSleepIgnored else { return }
         isConfirmed = false
-        dispatcher.confirm(commitPoints(of: sorted(partitions)))
+        // Without any there is nothing to ask for; an assignment that was on its way is confirmed when it comes.
+        if !partitions.isEmpty { dispatcher.confirm(commitPoints(of: sorted(partitions))) }
     }
 
     func confirmed() {
@@ -104,6 +103,7 @@ final class Worker {
             settlement: PartitionSettlement(offset: resume.offset, note: resume.note, memory: memory),
             attemptsEnd: resume.attemptsEnd)
         partitions[place] = partition
+        if !isConfirmed { dispatcher.confirm(commitPoints(of: [partition])) }
         attemptsEnd[place.partition] = max(attemptsEnd[place.partition] ?? 0, resume.attemptsEnd)
         world.kafka.follow(place, by: host) { [weak self, weak partition] in
             guard let self, let partition, !partition.isClosing else { return }
@@ -202,7 +202,8 @@ final class Worker {
     }
 
     private func abort(_ partitions: [OwnedPartition]) {
-        let requests = running.filter { entry in partitions.contains { $0 === entry.value.partition } }.keys.sorted()
+        let requests = running.filter { entry in partitions.contains { $0 === entry.value.delivery.partition } }.keys
+            .sorted()
         for request in requests { finished(request, .failed(.interrupted)) }
     }
 

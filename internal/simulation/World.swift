@@ -154,6 +154,9 @@ final class World {
     func request(_ request: UInt64, _ delivery: Delivery, _ host: Host) -> (end: RequestEnd, afterMs: Int64) {
         let behaviour = behaviours[delivery.webhookID] ?? .refuses
         let answer = behaviour.answer(&endpointRandom, timeoutMs: figures.requestTimeoutMs)
+        if !dispatching.hasMember(on: host) {
+            fail("\(host.name) makes a request, and is no member any more", delivery.id)
+        }
         note(delivery.id, "\(host.name) makes request \(request) to \(delivery.webhookID), which is \(behaviour)")
         ledger.requested(request, delivery, host, answer.end)
         return answer
@@ -268,7 +271,10 @@ final class World {
             process.start(timeline)
         }
         for (id, behaviour) in behaviours where behaviour == .status(410) { behaviours[id] = .well }
-        for number in webhooks.indices where !webhooks[number].isEnabled { change(number, .enable) }
+        for number in webhooks.indices {
+            if !webhooks[number].isEnabled { change(number, .enable) }
+            if webhooks[number].isPaused { change(number, .resume) }
+        }
     }
 
     // MARK: Users
@@ -309,6 +315,8 @@ final class World {
         case .disable: webhooks[number].isEnabled = false
         case .enable: webhooks[number].isEnabled = true
         case .delete: webhooks[number].exists = false
+        case .pause: webhooks[number].isPaused = true
+        case .resume: webhooks[number].isPaused = false
         case .takes(let type): webhooks[number].types.insert(type)
         case .takesNot(let type): webhooks[number].types.remove(type)
         }
@@ -316,10 +324,7 @@ final class World {
         note(nil, "\(webhook.id) is changed: \(change)")
         for process in dispatchers {
             timeline.after(random.within(2...60), process.host) {
-                guard let dispatcher = process.member as? Dispatcher,
-                    dispatcher.webhooks[number].version < webhook.version
-                else { return }
-                dispatcher.webhooks[number] = webhook
+                (process.member as? Dispatcher)?.learn(number, webhook)
             }
         }
     }

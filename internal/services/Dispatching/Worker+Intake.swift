@@ -13,6 +13,7 @@ extension Worker {
     func own(_ queue: PartitionQueue, settlement: PartitionSettlement, attemptsEnd end: Int64) {
         let partition = OwnedPartition(queue, logID: settings.logID, settlement: settlement)
         partitions[partition.name] = partition
+        if !isConfirmed { events.slept(self, commitPoints(of: [partition])) }
         attemptsEnd[partition.name.partition] = max(attemptsEnd[partition.name.partition] ?? 0, end)
         do {
             try queue.start(on: loop) { [unowned self] event in handle(event, of: partition.name) }

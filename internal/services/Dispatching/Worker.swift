@@ -132,12 +132,13 @@ final class Worker: @unchecked Sendable {
     /// After a sleep (the process was stopped, the machine suspended) the partitions may belong to others.
     private func noticeSleep() {
         defer { lastTurn = loop.now }
-        guard hasSlept, !partitions.isEmpty, isConfirmed else { return }
+        guard hasSlept, isConfirmed else { return }
         log.warning(
             "the loop slept; no request starts before a commit confirms the assignment",
             metadata: ["milliseconds": "\((loop.now - lastTurn) / 1_000_000)"])
         isConfirmed = false
-        events.slept(self, commitPoints(of: Array(partitions.values)))
+        // Without any there is nothing to ask for; an assignment that was on its way is confirmed when it comes (`own`).
+        if !partitions.isEmpty { events.slept(self, commitPoints(of: Array(partitions.values))) }
     }
 
     private func updateStall() {
