@@ -34,6 +34,8 @@ import Testing
                 return (try? await harness.metric("webhook_retry_lanes", of: manager)) == 0
             })
         #expect(try await harness.metric("webhook_retry_lanes_released_total", of: manager) == Double(count))
+        // What queues is not late.
+        #expect(try await harness.metric("webhook_retry_lateness_seconds_count", of: manager) == 0)
         await harness.close()
     }
 

@@ -5,6 +5,7 @@ struct Payload {
     /// The webhook's id: the key in `deliveries`.
     var webhook: String
     var headers: RecordHeaders
+    /// Milliseconds since 1970; 0 for what waited in a lane, which is not late but in a queue.
     var dueAtMs: Int64
     var value: [UInt8]
 

@@ -52,7 +52,8 @@ extension Payload {
         }
         self.init(
             webhook: String(decoding: webhook, as: UTF8.self), headers: headers,
-            dueAtMs: record.header(RecordHeader.due).flatMap(Int64.init(decimal:)) ?? record.timestamp,
+            dueAtMs: LanePlace(record) == nil
+                ? record.header(RecordHeader.due).flatMap(Int64.init(decimal:)) ?? record.timestamp : 0,
             value: Array(value))
     }
 
