@@ -173,6 +173,13 @@ private func id(_ number: UInt64) -> DeliveryID { DeliveryID(random: 0, number) 
                 .outcome(step(1, .failed, generation: 1, request: 3)),
             ]),
         Row(
+            "its outcomes came in the wrong order",
+            [
+                .outcome(step(1, .delivered, generation: 3, request: 4)),
+                .outcome(step(1, .failed, generation: 2, request: 2)),
+                .outcome(step(1, .failed, generation: 3, request: 3)),
+            ]),
+        Row(
             "an older generation's does not hide the present one",
             [
                 .outcome(step(1, .failed, generation: 1, request: 1)),

@@ -88,6 +88,9 @@ public struct PartitionAudit: Sendable {
     private let retriesStart: Int64
     private let deadLettersStart: Int64
     private let maxListed: Int
+    private let suspects: Set<DeliveryID>
+    /// Of the suspects: those that were closed, and whether otherwise than by being given up.
+    private var closed: [DeliveryID: Bool] = [:]
     private var ledgers: [String: SourceLedger]
     private var steps: StepMemory
     private var open: [DeliveryID: Open] = [:]
@@ -101,13 +104,17 @@ public struct PartitionAudit: Sendable {
     ///   - deadLettersStart: where that of `dead-letters` does.
     ///   - memory: steps that are remembered to find repeats.
     ///   - maxListed: repeats that are listed; more are counted.
+    ///   - suspects: deliveries that were missing at a look before: of these it is remembered whether they were closed. One that was fired twice
+    ///     has two lives, and it is enough that one of them ends well.
     public init(
-        sources: [String: Source], retriesStart: Int64, deadLettersStart: Int64, memory: Int, maxListed: Int
+        sources: [String: Source], retriesStart: Int64, deadLettersStart: Int64, memory: Int, maxListed: Int,
+        suspects: Set<DeliveryID> = []
     ) {
         self.sources = sources
         self.retriesStart = retriesStart
         self.deadLettersStart = deadLettersStart
         self.maxListed = maxListed
+        self.suspects = suspects
         ledgers = sources.mapValues { SourceLedger(base: $0.base) }
         steps = StepMemory(capacity: memory)
     }
@@ -156,10 +163,14 @@ public struct PartitionAudit: Sendable {
         if outcome.kind == .dead {
             letters[id] = Letter(attemptsOffset: offset, recordOffset: outcome.recordOffset)
         }
-        guard outcome.kind == .failed || outcome.kind == .parked else {
+        if outcome.kind.isFinal {
             open[id] = nil
+            if suspects.contains(id) { closed[id] = closed[id] == true || outcome.kind != .dead }
             return
         }
+        // What has been taken again waits no more, whichever of the two outcomes came first.
+        if let present = open[id], present.generation <= outcome.generationBefore { open[id] = nil }
+        guard outcome.kind == .failed || outcome.kind == .parked else { return }
         // Whoever comes late with an outcome puts nothing off that has been closed, or has gone on, without him.
         guard !afterFinal, !steps.holds(id, generation: outcome.generation) else { return }
         if let present = open[id], present.generation > outcome.generation { return }
@@ -218,7 +229,7 @@ public struct PartitionAudit: Sendable {
     /// Deliveries that nothing accounts for, in the order of their last outcomes.
     public var missing: [Missing] {
         var missing: [Missing] = []
-        for (id, delivery) in open where !delivery.isWaiting && !delivery.isFired {
+        for (id, delivery) in open where !delivery.isWaiting && !delivery.isFired && closed[id] == nil {
             let isTrimmed = delivery.recordOffset < retriesStart && retriesStart > 0
             missing.append(
                 Missing(
@@ -227,6 +238,7 @@ public struct PartitionAudit: Sendable {
         }
         // Retention takes dead letters, in time.
         for (id, letter) in letters where letter.recordOffset >= deadLettersStart || deadLettersStart == 0 {
+            guard closed[id] != true else { continue }
             missing.append(Missing(delivery: id, attemptsOffset: letter.attemptsOffset, reason: .noDeadLetter))
         }
         return missing.sorted { $0.attemptsOffset < $1.attemptsOffset }

@@ -50,12 +50,14 @@ struct Audit: Sendable {
         return report
     }
 
-    /// What is retired and compacted while it is being looked for is nowhere to be seen for that once: a second look decides.
+    /// What is retired and compacted while it is being looked for is nowhere to be seen for that once, and one that was fired twice can seem to wait though
+    /// it was delivered: a second look decides.
     private func audit(_ number: Int32, _ sources: [String]) async throws -> AuditReport {
         let report = try await AuditLook(self, number, sources).report()
         guard !report.unaccounted.isEmpty else { return report }
         let suspected = Set(report.unaccounted.map(\.key))
-        var second = try await AuditLook(self, number, sources).report()
+        let suspects = Set(report.unaccounted.compactMap(\.delivery))
+        var second = try await AuditLook(self, number, sources, suspects: suspects).report()
         second.unaccounted.removeAll { !suspected.contains($0.key) }
         return second
     }
@@ -83,14 +85,17 @@ struct AuditLook: Sendable {
     private let reader: AsyncLogReader
     private let number: Int32
     private let sources: [String]
+    /// Missing at the look before.
+    private let suspects: Set<DeliveryID>
 
-    init(_ audit: Audit, _ number: Int32, _ sources: [String]) {
+    init(_ audit: Audit, _ number: Int32, _ sources: [String], suspects: Set<DeliveryID> = []) {
         settings = audit.settings
         admin = audit.admin
         offsets = audit.offsets
         reader = audit.reader
         self.number = number
         self.sources = sources
+        self.suspects = suspects
     }
 
     private func partition(_ topic: String) -> TopicPartition { TopicPartition(topic, number) }
@@ -116,7 +121,7 @@ struct AuditLook: Sendable {
             PartitionAudit(
                 sources: Dictionary(uniqueKeysWithValues: looked.map { ($0.topic, $0.judged) }),
                 retriesStart: bounds(topics.retries).low, deadLettersStart: bounds(topics.deadLetters).low,
-                memory: settings.memory, maxListed: settings.maxListed))
+                memory: settings.memory, maxListed: settings.maxListed, suspects: suspects))
         try await readAttempts(from.offset..<attempts.high, box)
         try await readRetries(bounds(topics.retries), box)
         for source in looked {
