@@ -39,6 +39,18 @@ import Testing
         #expect(seen.words == ["before"])
     }
 
+    @Test func anAnswerIsForWhoAsked() {
+        let host = Host("h")
+        timeline.start(host)
+        let asked = host.incarnation
+        timeline.kill(host)
+        timeline.start(host)
+        timeline.at(5, host, incarnation: asked) { [seen] in seen.words.append("to the one that died") }
+        say("to the next", after: 5, host)
+        run()
+        #expect(seen.words == ["to the next"])
+    }
+
     @Test func aFrozenProcessDoesItLater() {
         let host = Host("h")
         timeline.start(host)

@@ -173,7 +173,8 @@ final class Group {
         seat.isAsked = true
         seat.hasJoined = false
         // With its next heartbeat.
-        timeline.after(random.within(0...1_000), seat.host) { [self] in
+        let hears = timeline.now + random.within(0...1_000)
+        timeline.at(hears, seat.host, incarnation: seat.incarnation) { [self] in
             guard seats.contains(where: { $0 === seat }), seat.member === member else { return }
             member.revoked(isLost: false) { [self] in
                 kafka.call(seat.host) { [self] in
@@ -214,7 +215,8 @@ final class Group {
         // It hears of the last of them, even where its session has ended meanwhile.
         seat.told = generation
         let (places, generation) = (seat.places, generation)
-        timeline.after(random.within(1...50), seat.host) {
+        let hears = timeline.now + random.within(1...50)
+        timeline.at(hears, seat.host, incarnation: seat.incarnation) {
             guard seat.member === member, !seat.isAsked, !seat.isOver, generation == seat.told else { return }
             member.assigned(places)
         }

@@ -85,7 +85,8 @@ final class Kafka {
             if isLostWithHost, host.incarnation != incarnation || !host.isAlive { return }
             let answer = serve()
             let isLost = timeline.now < losses.until && random.chance(losses.percent)
-            timeline.after(isLost ? Self.callTimeoutMs : latency(), host) { reply(isLost ? nil : answer) }
+            let back = timeline.now + (isLost ? Self.callTimeoutMs : latency())
+            timeline.at(back, host, incarnation: incarnation) { reply(isLost ? nil : answer) }
         }
     }
 
@@ -116,20 +117,23 @@ final class Kafka {
         timeline.at(arrives) { [self] in
             if isLostWithHost, host.incarnation != incarnation || !host.isAlive { return }
             let offset = append(record, to: place)
-            acknowledge(place, offset, host, deadline, report)
+            acknowledge(place, offset, host, incarnation, deadline, report)
         }
     }
 
     private func acknowledge(
-        _ place: Place, _ offset: Int64, _ host: Host, _ deadline: Int64, _ report: @escaping (WriteReport) -> Void
+        _ place: Place, _ offset: Int64, _ host: Host, _ incarnation: Int, _ deadline: Int64,
+        _ report: @escaping (WriteReport) -> Void
     ) {
         let isLossy = timeline.now < losses.until
         if isLossy, random.chance(losses.percent) {
             if place.topic == .deliveries { untoldDeliveries += 1 }
-            timeline.at(deadline, host) { report(.failed) }
+            timeline.at(deadline, host, incarnation: incarnation) { report(.failed) }
         } else {
             let isUntold = isLossy && random.chance(5)
-            timeline.after(latency(), host) { report(.acknowledged(isUntold ? nil : offset)) }
+            timeline.at(timeline.now + latency(), host, incarnation: incarnation) {
+                report(.acknowledged(isUntold ? nil : offset))
+            }
         }
     }
 

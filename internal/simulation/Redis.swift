@@ -56,14 +56,16 @@ final class Redis {
     ) {
         let arrives = max(timeline.now + random.within(0...2), host.channels[.redis] ?? 0)
         host.channels[.redis] = arrives
+        let incarnation = host.incarnation
         timeline.at(arrives) { [self] in
             guard timeline.now >= upAt, !writes || timeline.now >= isFullUntil else {
-                return timeline.after(1, host) { reply(nil) }
+                return timeline.at(timeline.now + 1, host, incarnation: incarnation) { reply(nil) }
             }
             persist()
             let answer = command(&indexes[partition])
             let isLost = timeline.now < losses.until && random.chance(losses.percent)
-            timeline.after(isLost ? 300 : random.within(0...2), host) { reply(isLost ? nil : answer) }
+            let back = timeline.now + (isLost ? 300 : random.within(0...2))
+            timeline.at(back, host, incarnation: incarnation) { reply(isLost ? nil : answer) }
         }
     }
 

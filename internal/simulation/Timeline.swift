@@ -50,9 +50,13 @@ final class Timeline {
         at(now + max(0, delay), host, body)
     }
 
-    func at(_ time: Int64, _ host: Host? = nil, _ body: @escaping () -> Void) {
+    /// - Parameter incarnation: of the process that it is for; nil: the present one. Answers are for whoever asked.
+    func at(_ time: Int64, _ host: Host? = nil, incarnation: Int? = nil, _ body: @escaping () -> Void) {
         planned += 1
-        push(Event(at: max(now, time), number: planned, host: host, incarnation: host?.incarnation ?? 0, body: body))
+        push(
+            Event(
+                at: max(now, time), number: planned, host: host, incarnation: incarnation ?? host?.incarnation ?? 0,
+                body: body))
     }
 
     /// Lets the next thing happen; false where there is none.
