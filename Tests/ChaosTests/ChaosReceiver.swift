@@ -109,6 +109,19 @@ final class ChaosReceiver: Sendable {
         state.withLock { ($0.arrivals[endpoint.path] ?? [:]).mapValues(\.takenMs).filter { $0.value > 0 } }
     }
 
+    /// What came of each accepted event at each endpoint, as comma-separated values.
+    func rawData(of accepted: [String: Int64]) -> String {
+        let arrivals = state.withLock { $0.arrivals }
+        var text = "endpoint,event,sent_ms,taken_ms,requests,taken\n"
+        for endpoint in endpoints {
+            for (id, sentMs) in accepted.sorted(by: { $0.value < $1.value }) {
+                let entry = arrivals[endpoint.path]?[id] ?? Arrivals()
+                text += "\(endpoint.path),\(id),\(sentMs),\(entry.takenMs),\(entry.requests),\(entry.taken)\n"
+            }
+        }
+        return text
+    }
+
     func requests(_ endpoint: Endpoint) -> Int {
         state.withLock { $0.arrivals[endpoint.path]?.values.reduce(0) { $0 + $1.requests } ?? 0 }
     }

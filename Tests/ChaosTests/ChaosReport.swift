@@ -67,18 +67,27 @@ struct ChaosReport {
         "unrecorded", "worst delay, ms", "verdict",
     ]
 
+    private static let folder = ".build/chaos"
+
     mutating func add(_ result: TrialResult) { rows.append(result) }
+
+    /// Each event of a fault, in a file named after the fault.
+    static func keep(_ rawData: String, of fault: Fault) throws {
+        mkdir(folder, 0o755)
+        let words = fault.name.split { !$0.isLetter && !$0.isNumber }.joined(separator: "-")
+        try TestSupport.write(rawData, to: "\(folder)/\(fault.number)-\(words).csv")
+    }
 
     /// In the folder that the tests run in.
     func write() throws {
-        mkdir(".build/chaos", 0o755)
+        mkdir(Self.folder, 0o755)
         let table = rows.map(\.cells)
         let lines = [Self.titles, Self.titles.map { _ in "---" }] + table
         let markdown = lines.map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
-        try TestSupport.write(markdown, to: ".build/chaos/report.md")
+        try TestSupport.write(markdown, to: "\(Self.folder)/report.md")
         let values = ([Self.titles] + table).map { cells in
             cells.map { "\"\($0)\"" }.joined(separator: ",") + "\n"
         }
-        try TestSupport.write(values.joined(), to: ".build/chaos/report.csv")
+        try TestSupport.write(values.joined(), to: "\(Self.folder)/report.csv")
     }
 }

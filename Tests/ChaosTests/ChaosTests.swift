@@ -107,6 +107,7 @@ struct Trial {
         result.unanswered = load.unanswered
         for endpoint in fault.endpoints { result.count(receiver.taken(endpoint), of: load.accepted) }
         result.repeats = receiver.repeats
+        try ChaosReport.keep(receiver.rawData(of: load.accepted), of: fault)
         result.peakAfterReturn = receiver.peakAfterReturn
         for (endpoint, webhook) in webhooks {
             let letters = try await system.get("/api/v1/dead-letters?webhook_id=\(webhook)&limit=100")
