@@ -90,7 +90,7 @@ let cores: [Target] = [
 
 let simulations: [Target] = [
     .target(
-        name: "Simulation", dependencies: ["Records", "Settling", "Delivering", "Scheduling"],
+        name: "Simulation", dependencies: ["Records", "Settling", "Delivering", "Scheduling", "Accounting"],
         path: "internal/simulation", swiftSettings: strict)
 ]
 

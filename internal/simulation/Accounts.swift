@@ -50,6 +50,10 @@ struct SourceAccount {
         }
     }
 
+    func isLost(_ span: Outcome.Span) -> Bool {
+        (span.first...span.last).allSatisfy { $0 < records.count && records[Int($0)].isLost }
+    }
+
     /// Everything below is to be accounted for: returns the first offset that is not.
     mutating func commit(_ offset: Int64) -> Int64? {
         while verified < min(Int(offset), records.count) {

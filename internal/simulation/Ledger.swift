@@ -1,3 +1,4 @@
+internal import Accounting
 internal import Delivering
 internal import Records
 internal import Scheduling
@@ -8,6 +9,8 @@ final class Ledger {
     unowned let world: World
     /// By partition of `events` and `deliveries`.
     var sources: [Place: SourceAccount] = [:]
+    /// What the system's own ledger makes of the same outcomes.
+    private var books: [Place: SourceLedger] = [:]
     var requests = RequestAccount()
     var retries: RetryAccount
     /// Every delivery that a log has ever named: whether it has come to an end.
@@ -39,6 +42,7 @@ final class Ledger {
         for partition in 0..<scenario.figures.partitions {
             for topic in [Topic.events, .deliveries] {
                 sources[Place(topic: topic, partition: partition)] = SourceAccount()
+                books[Place(topic: topic, partition: partition)] = SourceLedger(base: 0)
             }
         }
     }
@@ -92,6 +96,7 @@ final class Ledger {
         let source = Place(
             topic: outcome.sourceTopic == Topic.events.name ? .events : .deliveries,
             partition: Int(outcome.sourcePartition))
+        books[source]!.learn(outcome)
         if outcome.kind == .covered {
             for span in outcome.spans { sources[source]!.covered(span) }
             return world.note(
@@ -138,8 +143,15 @@ final class Ledger {
 
     /// What lies below a commit is accounted for, or will never be.
     func committing(_ place: Place, _ offset: Int64) {
-        guard let open = sources[place]?.commit(offset) else { return }
-        world.fail("\(place) is committed at \(offset), and \(open) is not settled")
+        // Of `retries` no offsets are accounted for.
+        guard sources[place] != nil else { return }
+        if let open = sources[place]!.commit(offset) {
+            return world.fail("\(place) is committed at \(offset), and \(open) is not settled")
+        }
+        let gaps = books[place]!.gaps(below: offset).filter { !sources[place]!.isLost($0.span) }
+        if let gap = gaps.first {
+            world.fail("the ledger finds \(place)@\(gap.span.first) open, below a commit that owes nothing")
+        }
     }
 
     func overrun(_ place: Place, below offset: Int64) { sources[place]!.lostBelow(offset) }
