@@ -47,8 +47,10 @@ final class ChaosSystem: @unchecked Sendable {
     private let client: HTTPClient
     private var token = ""
 
-    /// - Parameter memoryBrokers: That many in-memory brokers; nil: a real Kafka where there is one, else one in-memory broker.
-    init(memoryBrokers: Int? = nil) async throws {
+    /// - Parameters:
+    ///   - memoryBrokers: That many in-memory brokers; nil: a real Kafka where there is one, else one in-memory broker.
+    ///   - settings: Instead of those below.
+    init(memoryBrokers: Int? = nil, settings: [String: String] = [:]) async throws {
         let kind = memoryBrokers == nil ? KafkaBroker.available.last ?? .inMemory : .inMemory
         kafka = try await kind == .real ? KafkaBroker.ownReal() : KafkaBroker.ownInMemory(brokers: memoryBrokers ?? 1)
         redis = try await RedisServer()
@@ -79,6 +81,7 @@ final class ChaosSystem: @unchecked Sendable {
         environment["MARTLET_REGISTRY_LISTEN_GRPC"] = grpc
         environment["MARTLET_GATEWAY_REGISTRY"] = grpc
         environment["MARTLET_GATEWAY_OBSERVABILITY"] = environment[Service.observability.listenSetting]
+        environment.merge(settings) { $1 }
         self.environment = environment
         configuration = try Configuration.load(environment: environment)
         let migration = try ChildProcess(Executables.path("martlet"), ["migrate"], environment: environment)
@@ -205,5 +208,6 @@ extension JSONValue {
     subscript(key: String) -> JSONValue? { if case .object(let object) = self { object[key] } else { nil } }
     var text: String? { if case .string(let text) = self { text } else { nil } }
     var elements: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
+    var boolean: Bool? { if case .boolean(let value) = self { value } else { nil } }
     var integer: Int? { if case .number(let text) = self { Int(text) } else { nil } }
 }
