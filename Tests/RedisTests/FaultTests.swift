@@ -1,5 +1,6 @@
 import EventLoops
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -81,6 +82,41 @@ import Testing
         #expect(!client.isConnected)
         await client.close()
         listener.end()
+    }
+
+    /// The sender notices before the loop does: the loop learns of commands first, and of the reset after that.
+    @Test func aResetThatTheWriteFindsFailsWhatIsPending() async throws {
+        let isReset = Mutex(false)
+        let server = RawServer { connection, _ in
+            guard connection.read() != nil, connection.write("+PONG\r\n") else { return }
+            while !isReset.withLock({ $0 }) { usleep(1_000) }
+            connection.resetOnClose()
+        }
+        var configuration = RedisConfiguration()
+        configuration.port = server.port
+        configuration.clientName = ""
+        let told = Told()
+        let thread = try EventLoopThread()
+        thread.start(name: "redis-test")
+        let connection = RedisConnection(loop: thread.loop, configuration: configuration, observer: told.observe)
+        await thread.run { _ in connection.connect() }
+        #expect(await eventually { told.all == ["connected"] })
+        let failures = Mutex<[RedisError]>([])
+        await thread.run { _ in
+            for _ in 0..<3 {
+                connection.command(["PING"]) { result in
+                    if case .failure(let error) = result { failures.withLock { $0.append(error) } }
+                }
+            }
+            isReset.withLock { $0 = true }
+            // The loop's thread sleeps, until the reset has certainly come.
+            usleep(200_000)
+        }
+        #expect(await eventually { failures.withLock { $0.count } == 3 })
+        #expect(told.all.contains { $0.hasPrefix("disconnected") })
+        await thread.run { _ in connection.close() }
+        await thread.stop()
+        server.stop()
     }
 
     @Test func unresolvableNamesAreRetried() async throws {

@@ -121,7 +121,13 @@ public final class RedisConnection: @unchecked Sendable {
     private func sendCollected() {
         sendIsScheduled = false
         switch phase {
-        case .greeting(let transport), .ready(let transport): transport.send(&outgoing)
+        case .greeting(let transport), .ready(let transport):
+            // Not `send(&outgoing)`: the transport may find the server gone, and then this connection is left while it sends.
+            var bytes: [UInt8] = []
+            swap(&bytes, &outgoing)
+            transport.send(&bytes)
+            // An empty buffer comes back, with its memory.
+            if outgoing.isEmpty { swap(&bytes, &outgoing) }
         case .stopped, .resolving, .connecting, .backingOff: outgoing.removeAll()
         }
     }
