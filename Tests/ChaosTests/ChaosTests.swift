@@ -122,7 +122,7 @@ struct Trial {
     }
 
     private func awaitDeliveries(of accepted: [String: Int64], _ receiver: ChaosReceiver) async {
-        _ = await eventually(within: .seconds(90)) {
+        _ = await eventually(within: .seconds(fault.patience)) {
             fault.endpoints.allSatisfy { endpoint in
                 let taken = receiver.taken(endpoint)
                 return accepted.keys.allSatisfy { taken[$0] != nil }

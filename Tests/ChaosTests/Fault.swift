@@ -16,6 +16,8 @@ struct Fault: Sendable {
     /// Events a second.
     var rate = 200
     var endpoints = ChaosReceiver.Endpoint.standard
+    /// How long the last delivery may take after the load has ended, in seconds.
+    var patience = 90
     /// Makes the fault and ends it.
     var make: @Sendable (ChaosSystem, ChaosReceiver) async throws -> Void
 
@@ -123,7 +125,9 @@ struct Fault: Sendable {
         Fault(
             number: 17, name: "3 of 10 endpoints away 20 s", rate: 30,
             endpoints: (1...7).map { .init(path: "/steady-\($0)", behaviour: .steady) }
-                + (1...3).map { .init(path: "/leaving-\($0)", behaviour: .leaving) }
+                + (1...3).map { .init(path: "/leaving-\($0)", behaviour: .leaving) },
+            // What was held back is let go by rounds of a request's time limit, not all at once.
+            patience: 300
         ) { _, receiver in
             receiver.setAway(true)
             try await Task.sleep(for: .seconds(20))
