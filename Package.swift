@@ -170,7 +170,14 @@ let benchmarks: [Target] = [
             "ServiceSupport", "Records", "Kafka", "Redis", "Logs", "Settings", "CLinux", "retry-manager",
             "TestSupport",
         ],
-        path: "Benchmarks/RetryIndex", swiftSettings: strict)
+        path: "Benchmarks/RetryIndex", swiftSettings: strict),
+    // What the bare libraries cost, to compare with.
+    .target(
+        name: "CReferences", path: "Benchmarks/References/CReferences", cSettings: [.treatAllWarnings(as: .error)],
+        linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("rdkafka")]),
+    .target(
+        name: "References", dependencies: ["CReferences"], path: "Benchmarks/References/References",
+        swiftSettings: strict),
 ]
 
 let suites: [Target] = [
@@ -194,6 +201,7 @@ let suites: [Target] = [
         name: "CTransactions", path: "Tests/CTransactions", cSettings: [.treatAllWarnings(as: .error)],
         linkerSettings: [.linkedLibrary("rdkafka")]),
     tests("KafkaTests", ["Kafka", "EventLoops", "CTransactions", "TestSupport"]),
+    tests("ReferencesTests", ["References", "EventLoops", "Kafka", "TestSupport"]),
     tests("HTTPServingTests", ["HTTPServing", "EventLoops", "TestSupport"]),
     tests("HTTPSendingTests", ["HTTPSending", "EventLoops", "TestSupport"]),
     tests("GRPCTests", ["GRPC", "WireFormat", "TestSupport"]),
