@@ -31,6 +31,22 @@ struct DependencyTests {
         }
     }
 
+    @Test func batchesAreTakenAsIngestionTakesThem() async throws {
+        try await withGateway(hasRegistry: false) { gateway in
+            let batch = #"[{"id":"e-1","type":"a","source":"b"},{"id":"e-2","type":"a","source":"b"}]"#
+            #expect(await gateway.send(.post, "/api/v1/events/batch", batch).status == 401)
+            let token = try gateway.token(tenant: "acme", scopes: [.writeEvents])
+            let wrong = await gateway.send(
+                .post, "/api/v1/events/batch", batch.replacing("e-2", with: "e-2\\n"), token: token)
+            #expect(wrong.problem == "422 field_invalid [1].id")
+            #expect(try await gateway.events().isEmpty)
+            let answer = await gateway.send(.post, "/api/v1/events/batch", batch, token: token)
+            #expect(answer.status == 202 && answer.text.hasPrefix(#"{"events":[{"id":"e-1","status":"accepted","#))
+            let tenants = try await gateway.events().map { $0.header("tenant") }
+            #expect(tenants == [Array("acme".utf8), Array("acme".utf8)])
+        }
+    }
+
     @Test func badEventsAreNotTaken() async throws {
         try await withGateway(hasRegistry: false) { gateway in
             let token = try gateway.token()

@@ -149,6 +149,35 @@ import Testing
         }
     }
 
+    @Test func aDirectRouteMayTakeLargerBodies() async throws {
+        let direct: HTTPServer.DirectRoutes = { _ in
+            [
+                DirectRoute("POST", "/large", maximumBodyBytes: 3 << 20) { request, responder in
+                    responder.answer(.text("\(request.body.count)"))
+                },
+                DirectRoute("POST", "/small") { request, responder in responder.answer(.text("\(request.body.count)"))
+                },
+            ]
+        }
+        try await withServer {
+            $0.maximumBodyBytes = 1_000
+        } direct: {
+            try direct($0)
+        } _: { port, _ in
+            let client = try RawClient(port: port)
+            for (path, count, isTaken) in [
+                ("/large", 3 << 20, true), ("/large", 3 << 20 | 1, false), ("/small", 1_000, true),
+                ("/small", 1_001, false),
+                ("/echo", 1_000, true), ("/echo", 1_001, false),
+            ] {
+                let body = String(repeating: "b", count: count)
+                client.write("POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Length: \(count)\r\n\r\n\(body)")
+                let response = await client.response()
+                #expect(response.hasPrefix(isTaken ? "HTTP/1.1 200 " : "HTTP/1.1 413 "), "\(path) \(count)")
+            }
+        }
+    }
+
     @Test func directHandlersAnswerLaterFromTheirLoop() async throws {
         let direct: HTTPServer.DirectRoutes = { loop in
             [

@@ -50,8 +50,18 @@ import Testing
                 #expect(ending.problem?.status == 503 && ending.problem?.retryAfter != nil)
             }
         }
-        let body = Ending.acceptance(id: Array(#""a\"b""#.utf8), isDuplicate: true)
-        #expect(String(decoding: body, as: UTF8.self) == #"{"id":"a\"b","status":"accepted","duplicate":true}"#)
+        for (ending, expected) in [
+            (.accepted, #"{"id":"a\"b","status":"accepted","duplicate":false}"#),
+            (.duplicate, #"{"id":"a\"b","status":"accepted","duplicate":true}"#),
+            (.queueFull, #"{"id":"a\"b","status":"overloaded","duplicate":false}"#),
+        ] as [(Ending, String)] {
+            var body: [UInt8] = []
+            ending.write(id: Array(#""a\"b""#.utf8), to: &body)
+            #expect(String(decoding: body, as: UTF8.self) == expected)
+        }
+        // An event behind another with its id, of one batch.
+        #expect(Ending.accepted.ofRepetition == .duplicate)
+        for ending in Ending.allCases where ending != .accepted { #expect(ending.ofRepetition == ending) }
     }
 
     @Test(arguments: [

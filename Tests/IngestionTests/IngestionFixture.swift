@@ -111,11 +111,13 @@ final class IngestionFixture: Sendable {
     }
 
     /// Posts an event.
-    func post(_ body: String, token: String? = nil, headers: [(String, String)] = []) async -> Answer {
+    func post(
+        _ body: String, token: String? = nil, headers: [(String, String)] = [], to path: String = "/events"
+    ) async -> Answer {
         var headers = headers
         if !headers.contains(where: { $0.0 == "content-type" }) { headers.append(("content-type", "application/json")) }
         if let token { headers.append(("authorization", "Bearer \(token)")) }
-        return await send(.post, "/events", Array(body.utf8), headers: headers)
+        return await send(.post, path, Array(body.utf8), headers: headers)
     }
 
     /// The sum of a metric's samples whose line begins so.

@@ -112,6 +112,40 @@ private func verdict(_ text: String) -> Result<JSONKind, JSONError> { verdict(Ar
         #expect(throws: JSONError(reason: .notAnObject, offset: 0)) { try members(text) }
     }
 
+    @Test func elementsAreHandedOutWhereTheyLie() throws {
+        #expect(
+            try elements(#" [ {"a" : [1,2]} ,[3, [4]],"x\"]y" , -1.5e3,null ] "#)
+                == [#"{"a" : [1,2]}"#, "[3, [4]]", #""x\"]y""#, "-1.5e3", "null"])
+        #expect(try elements("[]") == [])
+    }
+
+    @Test(arguments: ["{}", "1", "null"]) func onlyAnArrayHasElements(text: String) {
+        #expect(throws: JSONError(reason: .notAnArray, offset: 0)) { try elements(text) }
+    }
+
+    @Test(
+        arguments: [("", .empty), ("[1,", .unexpectedEnd), ("[1]]", .trailingBytes), ("{]", .unexpectedByte)]
+            as [(String, JSONError.Reason)])
+    func elementsOfWhatIsNoJSONCountForNothing(text: String, reason: JSONError.Reason) {
+        let error = #expect(throws: JSONError.self) { try elements(text) }
+        #expect(error?.reason == reason)
+    }
+
+    private func elements(_ text: String) throws -> [String] {
+        var scanner = JSONScanner()
+        var seen: [String] = []
+        var failure: JSONError?
+        Array(text.utf8).withUnsafeBytes { buffer in
+            do throws(JSONError) {
+                try scanner.scanArray(buffer) { seen.append(String(decoding: buffer[$0], as: UTF8.self)) }
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return seen
+    }
+
     private func members(_ text: String) throws -> [String] {
         var scanner = JSONScanner()
         var seen: [String] = []

@@ -11,7 +11,7 @@ public struct HTTPServerConfiguration: Sendable {
     public var port: UInt16
     /// Threads, each with an event loop and its own direct handlers.
     public var loops = 1
-    /// Larger ones are refused with a problem document, much larger ones (a mebibyte more) in plain text.
+    /// Larger ones are refused with a problem document, much larger ones (a mebibyte more) in plain text. Direct routes may take more.
     public var maximumBodyBytes = 1 << 20
     /// A whole request, headers and body; an idle connection is closed after the same time.
     public var requestTimeoutMilliseconds: UInt64 = 30_000

@@ -24,11 +24,14 @@ public struct DirectRoute {
     public var method: String
     /// The whole path.
     public var path: String
+    /// Where it takes larger bodies than the server's other routes: how large ones.
+    public var maximumBodyBytes: Int
     public var handler: Handler
 
-    public init(_ method: String, _ path: String, handler: @escaping Handler) {
+    public init(_ method: String, _ path: String, maximumBodyBytes: Int = 0, handler: @escaping Handler) {
         self.method = method
         self.path = path
+        self.maximumBodyBytes = maximumBodyBytes
         self.handler = handler
     }
 }
@@ -55,6 +58,9 @@ struct DirectRouteTable {
             return memcmp(expected, address, found.count) == 0
         }
     }
+
+    /// The largest body that one of them takes.
+    var maximumBodyBytes: Int { entries.map(\.route.maximumBodyBytes).max() ?? 0 }
 
     /// The methods that a path has.
     func methods(path: String) -> [String] { entries.filter { $0.route.path == path }.map(\.route.method) }

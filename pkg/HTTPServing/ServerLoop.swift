@@ -70,8 +70,9 @@ final class ServerLoop: @unchecked Sendable {
     // MARK: Beginning and end
 
     private func prepare(_ directRoutes: HTTPServer.DirectRoutes) throws {
+        direct = DirectRouteTable(try directRoutes(loop))
         var settings = chttp_configuration(
-            max_body_bytes: configuration.maximumBodyBytes + Self.toleratedExcessBytes,
+            max_body_bytes: max(configuration.maximumBodyBytes, direct.maximumBodyBytes) + Self.toleratedExcessBytes,
             request_timeout_ms: configuration.requestTimeoutMilliseconds,
             max_connections: max(1, configuration.maximumConnections / configuration.loops),
             on_request: { context, request in
@@ -89,7 +90,6 @@ final class ServerLoop: @unchecked Sendable {
                 Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue().poll()
             }, Unmanaged.passUnretained(loop).toOpaque())
         if code != 0 { throw SystemError(call: "dup", code: code) }
-        direct = DirectRouteTable(try directRoutes(loop))
     }
 
     /// What the routes own goes on the thread that it belongs to.
@@ -125,10 +125,12 @@ final class ServerLoop: @unchecked Sendable {
 
     private func handle(_ token: OpaquePointer) {
         let requestID = findHeader(token, "x-request-id").flatMap(acceptedRequestID) ?? drawRequestID()
-        if let problem = refusal(token) {
+        let route = direct.find(raw(chttp_request_method(token)), raw(chttp_request_path(token)))
+        let maximumBodyBytes = max(configuration.maximumBodyBytes, route?.maximumBodyBytes ?? 0)
+        if let problem = refusal(token, maximumBodyBytes) {
             return answer(token, requestID, string(chttp_request_method(token)), "refused", problem)
         }
-        if let route = direct.find(raw(chttp_request_method(token)), raw(chttp_request_path(token))) {
+        if let route {
             return route.handler(
                 DirectRequest(token: token, requestID: requestID),
                 responder(token, requestID, route.method, route.path))
@@ -169,7 +171,7 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     /// What h2o lets through and no handler should see.
-    private func refusal(_ token: OpaquePointer) -> HTTPProblem? {
+    private func refusal(_ token: OpaquePointer, _ maximumBodyBytes: Int) -> HTTPProblem? {
         switch chttp_request_flaw(token) {
         case CHTTP_NO_HOST: return .hostMissing
         case CHTTP_AMBIGUOUS_LENGTH: return .ambiguousLength
@@ -177,7 +179,7 @@ final class ServerLoop: @unchecked Sendable {
         default: break
         }
         let count = chttp_request_body(token).count
-        return count > configuration.maximumBodyBytes ? .bodyTooLarge(count, configuration.maximumBodyBytes) : nil
+        return count > maximumBodyBytes ? .bodyTooLarge(count, maximumBodyBytes) : nil
     }
 
     /// Runs an async handler; its answer, or a 504 when it takes too long, comes back to this thread.

@@ -13,6 +13,7 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
         case duplicateKey = "this key stands in the object twice"
         case tooDeep = "arrays and objects are nested too deeply"
         case notAnObject = "an object is expected"
+        case notAnArray = "an array is expected"
     }
 
     public let reason: Reason

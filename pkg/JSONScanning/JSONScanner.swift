@@ -53,14 +53,27 @@ public struct JSONScanner {
         _ bytes: UnsafeRawBufferPointer, _ member: (JSONMember) -> Void
     ) throws(JSONError) {
         try begin(bytes)
-        guard base[index] == UInt8(ascii: "{") else {
-            // What is no JSON at all is told so first.
-            _ = try value()
-            try finish()
-            throw JSONError(reason: .notAnObject, offset: 0)
-        }
+        try expect(UInt8(ascii: "{"), .notAnObject)
         try object(member)
         try finish()
+    }
+
+    /// Checks that the bytes are one JSON array and calls `element` with the place of each of its elements, in order; as `scanObject` does.
+    public mutating func scanArray(
+        _ bytes: UnsafeRawBufferPointer, _ element: (Range<Int>) -> Void
+    ) throws(JSONError) {
+        try begin(bytes)
+        try expect(UInt8(ascii: "["), .notAnArray)
+        try array(element)
+        try finish()
+    }
+
+    private mutating func expect(_ mark: UInt8, _ reason: JSONError.Reason) throws(JSONError) {
+        guard base[index] != mark else { return }
+        // What is no JSON at all is told so first.
+        _ = try value()
+        try finish()
+        throw JSONError(reason: reason, offset: 0)
     }
 
     private mutating func begin(_ bytes: UnsafeRawBufferPointer) throws(JSONError) {
@@ -104,7 +117,7 @@ public struct JSONScanner {
             try object { _ in }
             return (.object, false)
         case UInt8(ascii: "["):
-            try array()
+            try array { _ in }
             return (.array, false)
         case UInt8(ascii: "t"): return (try literal("true", .boolean), false)
         case UInt8(ascii: "f"): return (try literal("false", .boolean), false)
@@ -131,7 +144,7 @@ public struct JSONScanner {
         skipBlanks()
     }
 
-    private mutating func array() throws(JSONError) {
+    private mutating func array(_ element: (Range<Int>) -> Void) throws(JSONError) {
         try open()
         defer { depth -= 1 }
         if index < end, base[index] == UInt8(ascii: "]") {
@@ -139,7 +152,9 @@ public struct JSONScanner {
             return
         }
         while true {
+            let start = index
             _ = try value()
+            element(start..<index)
             skipBlanks()
             guard index < end else { throw fail(.unexpectedByte) }
             if base[index] == UInt8(ascii: "]") {
@@ -345,50 +360,14 @@ public struct JSONScanner {
 
     @inline(__always)
     private func hash(_ range: Range<Int>) -> UInt64 {
-        if !sawEscape { return hash(base + range.lowerBound, range.count, readable: end - range.lowerBound) }
-        return hashOfText(range)
+        if sawEscape { return hashOfText(range) }
+        return KeyHash.of(base + range.lowerBound, range.count, readable: end - range.lowerBound, seed: seed)
     }
 
     private func hashOfText(_ range: Range<Int>) -> UInt64 {
         let text = jsonText(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
-        return Array(text.utf8).withUnsafeBufferPointer { hash($0.baseAddress ?? base, $0.count, readable: $0.count) }
-    }
-
-    /// - Parameter readable: how many bytes from `bytes` on may be read: the last ones are taken as one word where they can be.
-    @inline(__always)
-    private func hash(_ bytes: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> UInt64 {
-        var state = seed ^ UInt64(truncatingIfNeeded: count)
-        var offset = 0
-        while offset &+ 8 <= count {
-            state = Self.mix(state ^ Self.word(bytes + offset))
-            offset &+= 8
+        return Array(text.utf8).withUnsafeBufferPointer {
+            KeyHash.of($0.baseAddress ?? base, $0.count, readable: $0.count, seed: seed)
         }
-        var tail: UInt64 = 0
-        if offset &+ 8 <= readable {
-            // In two steps, the second of 0 to 56 bits: what is not of the key falls out at the upper end.
-            let others = UInt64(truncatingIfNeeded: 7 &- (count &- offset)) &* 8
-            tail = (Self.word(bytes + offset) << 8) &<< others
-        } else {
-            tail = Self.lastBytes(bytes + offset, count &- offset)
-        }
-        return Self.mix(state ^ tail)
-    }
-
-    @inline(__always)
-    private static func word(_ bytes: UnsafePointer<UInt8>) -> UInt64 {
-        UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self).littleEndian
-    }
-
-    /// As many bytes, fewer than eight, as a word's upper end.
-    private static func lastBytes(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
-        var tail: UInt64 = 0
-        for offset in 0..<count { tail = tail >> 8 | UInt64(bytes[offset]) << 56 }
-        return tail
-    }
-
-    @inline(__always)
-    private static func mix(_ word: UInt64) -> UInt64 {
-        let product = word.multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
-        return product.high ^ product.low
     }
 }

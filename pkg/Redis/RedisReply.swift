@@ -58,7 +58,7 @@ public enum RedisReply: Sendable, Equatable {
 }
 
 /// One word of a command.
-public enum RedisArgument: Sendable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+public enum RedisArgument: Sendable, Hashable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
     case text(String)
     case bytes([UInt8])
     case integer(Int64)

@@ -46,8 +46,7 @@ public enum Gateway {
             + steering.routes(access)
         let events = try eventRoutes(context, at: "/api/v1/events", isOpen: false, isRequired: false)
         let server = ServiceServer(
-            context, listen: configuration.gateway.listen, routes: routes,
-            configure: { takeEvents(configuration.events, &$0) }, directRoutes: events)
+            context, listen: configuration.gateway.listen, routes: routes, directRoutes: events)
         let registryLife = ClosureService(name: "RegistryCalls") {
             await gracefulShutdown()
             await registry.close()

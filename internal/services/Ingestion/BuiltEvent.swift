@@ -24,13 +24,13 @@ public struct BuiltEvent: Sendable {
             do throws(HTTPProblem) {
                 let event = try parser.parse(body)
                 record.build(event, body: body, tenant: tenant, traceParent: nil, stamp: &stamp)
+                try parser.checkSize(record.value.count)
                 return nil
             } catch {
                 return error
             }
         }
         if let failure { throw failure }
-        guard record.value.count <= maximumBytes else { throw EventParser.tooLarge(record.value.count, maximumBytes) }
         id = String(decoding: record.idJSON.dropFirst().dropLast(), as: UTF8.self)
         value = record.value
         headers = record.headers

@@ -39,6 +39,9 @@ enum Ending: Equatable, CaseIterable {
     case tooLarge
     /// Kafka may have it or not.
     case unacknowledged
+
+    /// How another event with the same id ends, of the same batch and behind it.
+    var ofRepetition: Ending { self == .accepted ? .duplicate : self }
 }
 
 /// What becomes of the mark that an id got.

@@ -2,16 +2,22 @@ internal import HTTPServing
 
 /// What a producer is told: one place for every end that a request can have.
 extension Ending {
-    /// The body of a 202.
     /// - Parameter id: as JSON, with its quotes.
-    static func acceptance(id: some Sequence<UInt8>, isDuplicate: Bool) -> [UInt8] {
+    func answer(_ responder: HTTPResponder, id: [UInt8]) {
+        if let problem { return responder.answer(problem) }
         var body: [UInt8] = []
         body.reserveCapacity(112)
+        write(id: id, to: &body)
+        body.withUnsafeBytes { responder.answer(status: 202, contentType: "application/json", $0) }
+    }
+
+    /// The body of a 202, and what a batch's answer says of each event.
+    func write(id: [UInt8], to body: inout [UInt8]) {
         body.append(contentsOf: #"{"id":"#.utf8)
         body.append(contentsOf: id)
-        body.append(contentsOf: #","status":"accepted","duplicate":"#.utf8)
-        body.append(contentsOf: (isDuplicate ? "true}" : "false}").utf8)
-        return body
+        body.append(contentsOf: #","status":""#.utf8)
+        body.append(contentsOf: (problem?.code ?? "accepted").utf8)
+        body.append(contentsOf: (self == .duplicate ? #"","duplicate":true}"# : #"","duplicate":false}"#).utf8)
     }
 
     /// nil: the event was accepted.
@@ -52,5 +58,14 @@ extension Ending {
         case .tooLarge: "refused"
         case .unacknowledged: "unacknowledged"
         }
+    }
+}
+
+extension HTTPProblem {
+    /// The same, of one event of a batch.
+    func ofElement(_ index: Int) -> HTTPProblem {
+        var problem = self
+        problem.field = "[\(index)]" + (field.map { "." + $0 } ?? "")
+        return problem
     }
 }

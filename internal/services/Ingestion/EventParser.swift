@@ -70,12 +70,12 @@ struct EventParser {
     private var scanner = JSONScanner()
     private let maximumBytes: Int
 
-    /// - Parameter maximumBytes: of the body.
+    /// - Parameter maximumBytes: of an event.
     init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
     /// Throws the problem to answer with, which names the field at fault.
     mutating func parse(_ body: UnsafeRawBufferPointer) throws(HTTPProblem) -> ParsedEvent {
-        guard body.count <= maximumBytes else { throw Self.tooLarge(body.count, maximumBytes) }
+        try checkSize(body.count)
         var members = Members()
         do throws(JSONError) {
             try scanner.scanObject(body) { members.add($0, body) }
@@ -89,10 +89,35 @@ struct EventParser {
         return try event(members, body)
     }
 
-    static func tooLarge(_ count: Int, _ limit: Int) -> HTTPProblem {
-        HTTPProblem(
-            status: 413, code: "too_large",
-            detail: "The event has \(count) bytes; \(limit) are taken. Send a reference to large data instead.")
+    /// Where the events of a batch lie in its body; they are not looked at. Throws as `parse` does.
+    mutating func parseBatch(
+        _ body: UnsafeRawBufferPointer, _ limits: EventSettings
+    ) throws(HTTPProblem) -> [Range<Int>] {
+        guard body.count <= limits.maxBatchBytes else {
+            throw Self.tooLarge("The batch has \(body.count) bytes; \(limits.maxBatchBytes) are taken. Send several.")
+        }
+        var places: [Range<Int>] = []
+        do throws(JSONError) {
+            try scanner.scanArray(body) { places.append($0) }
+        } catch {
+            let problem = HTTPProblem(error, in: body)
+            throw problem.field == nil ? problem : problem.ofElement(places.count)
+        }
+        guard places.count <= limits.maxBatch else {
+            throw Self.tooLarge("The batch has \(places.count) events; \(limits.maxBatch) are taken. Send several.")
+        }
+        return places
+    }
+
+    /// - Parameter count: the bytes of an event, as it came or as it is sent on.
+    func checkSize(_ count: Int) throws(HTTPProblem) {
+        guard count > maximumBytes else { return }
+        throw Self.tooLarge(
+            "The event has \(count) bytes; \(maximumBytes) are taken. Send a reference to large data instead.")
+    }
+
+    private static func tooLarge(_ detail: String) -> HTTPProblem {
+        HTTPProblem(status: 413, code: "too_large", detail: detail)
     }
 
     private func event(_ members: Members, _ body: UnsafeRawBufferPointer) throws(HTTPProblem) -> ParsedEvent {

@@ -13,9 +13,7 @@ internal import ServiceSupport
 final class IngestionLoop {
     /// An event on its way to Kafka.
     private struct Pending {
-        var responder: HTTPResponder
-        /// What is answered when Kafka has it.
-        var acceptance: [UInt8]
+        var asker: Asker
         /// Where the id is marked, if it is.
         var mark: RedisArgument?
         var since: UInt64
@@ -31,9 +29,12 @@ final class IngestionLoop {
     private static let keptRecords = 64
     private static let keptRecordBytes = 16 << 10
 
+    /// Ids that may be looked up at once: those of several batches.
+    private static let maximumLookUps = 100_000
+
     private let path: String
     private let metrics: IngestionMetrics
-    private let maximumBytes: Int
+    private let limits: EventSettings
     private var access: EventAccess
     private var parser: EventParser
     private var stamp = EventStamp()
@@ -50,9 +51,9 @@ final class IngestionLoop {
         self.path = path
         self.metrics = metrics
         let configuration = context.configuration
-        maximumBytes = configuration.events.maxSizeBytes
+        limits = configuration.events
         access = try EventAccess(configuration, isOpen: isOpen)
-        parser = EventParser(maximumBytes: maximumBytes)
+        parser = EventParser(maximumBytes: limits.maxSizeBytes)
         filter = Self.makeFilter(context, health, loop)
         let index = health.addLoop()
         let log = context.logger
@@ -78,6 +79,7 @@ final class IngestionLoop {
         let configuration = context.configuration
         var client = configuration.redis.client(context.name)
         client.commandTimeoutMilliseconds = redisPatienceMs
+        client.maximumPending = maximumLookUps
         let log = context.logger
         let limiter = LogLimiter()
         let redis = RedisConnection(loop: loop, configuration: client) { event in
@@ -95,55 +97,92 @@ final class IngestionLoop {
     }
 
     var routes: [DirectRoute] {
-        [DirectRoute("POST", path) { [self] request, responder in take(request, responder) }]
+        [
+            DirectRoute("POST", path, maximumBodyBytes: limits.maxSizeBytes) { [self] request, responder in
+                answering(responder) { () throws(HTTPProblem) in try take(request, responder) }
+            },
+            DirectRoute("POST", path + "/batch", maximumBodyBytes: limits.maxBatchBytes) { [self] request, responder in
+                answering(responder) { () throws(HTTPProblem) in try takeBatch(request, responder) }
+            },
+        ]
     }
 
-    // MARK: One event
+    // MARK: Requests
 
-    private func take(_ request: borrowing DirectRequest, _ responder: HTTPResponder) {
+    private func answering(_ responder: HTTPResponder, _ work: () throws(HTTPProblem) -> Void) {
         do throws(HTTPProblem) {
-            stamp.readClock()
-            let tenant = try access.tenant(authorization: request.header("authorization"), nowMs: stamp.now)
-            try checkMediaType(of: request)
-            let body = request.body
-            let event = try parser.parse(body)
-            guard producer.isHealthy else { return end(.kafkaAway, responder) }
-            var record = spareRecords.popLast() ?? EventRecord()
-            record.build(
-                event, body: body, tenant: tenant, traceParent: request.header("traceparent"), stamp: &stamp)
-            guard record.value.count <= maximumBytes else {
-                throw EventParser.tooLarge(record.value.count, maximumBytes)
-            }
-            guard let id = event.id else { return produce(record, mark: nil, responder) }
-            let mark = id.withBytes(of: body) { id in
-                event.source.withBytes(of: body) { filter.key(tenant: tenant, source: $0, id: id) }
-            }
-            lookUp(record, mark, responder)
+            try work()
         } catch {
             metrics.refused.increment()
             responder.answer(error)
         }
     }
 
+    private func take(_ request: borrowing DirectRequest, _ responder: HTTPResponder) throws(HTTPProblem) {
+        let tenant = try admit(request)
+        let event = try build(request.body, tenant, traceParent: request.header("traceparent"))
+        send(event, for: .one(responder, id: Array(event.record.idJSON)))
+    }
+
+    /// Every event is checked before the first is sent on.
+    private func takeBatch(_ request: borrowing DirectRequest, _ responder: HTTPResponder) throws(HTTPProblem) {
+        let tenant = try admit(request)
+        let body = request.body
+        let traceParent = request.header("traceparent")
+        var events: [CheckedEvent] = []
+        for place in try parser.parseBatch(body, limits) {
+            do throws(HTTPProblem) {
+                events.append(
+                    try build(UnsafeRawBufferPointer(rebasing: body[place]), tenant, traceParent: traceParent))
+            } catch {
+                throw error.ofElement(events.count)
+            }
+        }
+        let batch = EventBatch(events, responder)
+        for (index, event) in events.enumerated() where !batch.isRepetition(index) {
+            send(event, for: .batch(batch, index))
+        }
+    }
+
+    /// Returns the tenant whose events these are.
+    private func admit(_ request: borrowing DirectRequest) throws(HTTPProblem) -> String {
+        stamp.readClock()
+        let tenant = try access.tenant(authorization: request.header("authorization"), nowMs: stamp.now)
+        try checkMediaType(of: request)
+        return tenant
+    }
+
+    // MARK: One event
+
+    private func build(
+        _ body: UnsafeRawBufferPointer, _ tenant: String, traceParent: UnsafeRawBufferPointer?
+    ) throws(HTTPProblem) -> CheckedEvent {
+        let event = try parser.parse(body)
+        var record = spareRecords.popLast() ?? EventRecord()
+        record.build(event, body: body, tenant: tenant, traceParent: traceParent, stamp: &stamp)
+        try parser.checkSize(record.value.count)
+        let mark = event.id?.withBytes(of: body) { id in
+            event.source.withBytes(of: body) { filter.key(tenant: tenant, source: $0, id: id) }
+        }
+        return CheckedEvent(record: record, mark: mark)
+    }
+
     /// The request's memory is gone when Redis answers; the record is not.
-    private func lookUp(_ record: consuming EventRecord, _ mark: RedisArgument, _ responder: HTTPResponder) {
-        filter.look(mark) { [self, record] sighting in
+    private func send(_ event: consuming CheckedEvent, for asker: Asker) {
+        guard producer.isHealthy else { return end(.kafkaAway, asker) }
+        guard let mark = event.mark else { return produce(event.record, mark: nil, for: asker) }
+        let record = event.record
+        filter.look(mark) { [self] sighting in
             if sighting == .unknown { metrics.unremembered.increment() }
             switch NextStep(after: sighting) {
-            case .produce(let marked): produce(record, mark: marked ? mark : nil, responder)
-            case .end(.duplicate):
-                metrics.count(.duplicate)
-                accept(responder, Ending.acceptance(id: record.idJSON, isDuplicate: true))
-            case .end(let ending): end(ending, responder)
+            case .produce(let marked): produce(record, mark: marked ? mark : nil, for: asker)
+            case .end(let ending): end(ending, asker)
             }
         }
     }
 
-    private func produce(_ record: consuming EventRecord, mark: RedisArgument?, _ responder: HTTPResponder) {
-        let event = Pending(
-            responder: responder, acceptance: Ending.acceptance(id: record.idJSON, isDuplicate: false), mark: mark,
-            since: EventLoop.monotonicNanoseconds())
-        let token = pending.insert(event)
+    private func produce(_ record: consuming EventRecord, mark: RedisArgument?, for asker: Asker) {
+        let token = pending.insert(Pending(asker: asker, mark: mark, since: EventLoop.monotonicNanoseconds()))
         let result = record.key.withUnsafeBytes { key in
             record.value.withUnsafeBytes { value in
                 producer.produce(to: topic, key: key, value: value, headers: record.headers, token: token)
@@ -160,22 +199,23 @@ final class IngestionLoop {
     private func settle(_ token: UInt64, _ verdict: Verdict) {
         guard let event = pending.remove(token) else { return }
         if let mark = event.mark { filter.change(verdict.mark, of: mark) }
-        guard verdict.ending == .accepted else { return end(verdict.ending, event.responder) }
-        metrics.count(.accepted)
-        metrics.produced.increment()
-        metrics.window.set(filter.window.seconds)
-        metrics.acknowledgement.observe(nanoseconds: EventLoop.monotonicNanoseconds() - event.since)
-        accept(event.responder, event.acceptance)
+        if verdict.ending == .accepted {
+            metrics.produced.increment()
+            metrics.window.set(filter.window.seconds)
+            metrics.acknowledgement.observe(nanoseconds: EventLoop.monotonicNanoseconds() - event.since)
+        }
+        end(verdict.ending, event.asker)
     }
 
     // MARK: Answers
 
-    private func accept(_ responder: HTTPResponder, _ body: [UInt8]) {
-        body.withUnsafeBytes { responder.answer(status: 202, contentType: "application/json", $0) }
-    }
-
-    private func end(_ ending: Ending, _ responder: HTTPResponder) {
+    private func end(_ ending: Ending, _ asker: Asker) {
         metrics.count(ending)
-        if let problem = ending.problem { responder.answer(problem) }
+        switch asker {
+        case .one(let responder, let id): ending.answer(responder, id: id)
+        case .batch(let batch, let index):
+            batch.end(index, ending)
+            for repetition in batch.repetitions(of: index) { end(ending.ofRepetition, .batch(batch, repetition)) }
+        }
     }
 }

@@ -8,7 +8,6 @@ public func ingestionServices(_ context: ServiceContext) throws -> [any Service]
     // In profile development everybody may send.
     let routes = try eventRoutes(context, at: "/events", isOpen: configuration.isDevelopment)
     let server = ServiceServer(context, listen: configuration.ingestion.listen) { server in
-        takeEvents(configuration.events, &server)
         server.loops = configuration.ingestion.threads
     } directRoutes: { loop in
         try routes(loop)
@@ -17,8 +16,8 @@ public func ingestionServices(_ context: ServiceContext) throws -> [any Service]
     return [TopicsService(context) { topics.set(.ready) }, server]
 }
 
-/// The route that takes events, for a server of the caller's, which needs `takeEvents` too. It registers its metrics, and `kafka`
-/// and `redis`, by which `/ready` tells whether events can be taken and their ids remembered.
+/// The routes that take events, one by one at `path` and by the batch at `path`/batch, for a server of the caller's. They register their
+/// metrics, and `kafka` and `redis`, by which `/ready` tells whether events can be taken and their ids remembered.
 /// - Parameters:
 ///   - isOpen: Whether events are taken without a token, for tenant `default`.
 ///   - isRequired: Whether the service is of no use without Kafka.
@@ -31,9 +30,4 @@ public func eventRoutes(
     return { loop in
         try IngestionLoop(context, path: path, isOpen: isOpen, metrics: metrics, health: health, loop: loop).routes
     }
-}
-
-/// Lets a server take bodies as large as events are.
-public func takeEvents(_ settings: EventSettings, _ server: inout HTTPServerConfiguration) {
-    server.maximumBodyBytes = max(server.maximumBodyBytes, settings.maxSizeBytes)
 }

@@ -174,10 +174,17 @@ public struct ObservabilitySettings: Sendable {
 /// `events`: what is taken from producers.
 public struct EventSettings: Sendable {
     public let maxSizeBytes: Int
+    public let maxBatch: Int
+    public let maxBatchBytes: Int
 
     init(_ settings: SettingsSection) {
         maxSizeBytes = settings.value(
             "max_size", .bytes(1_024...(8 << 20)), default: 256 << 10, "The largest event, as it is sent to a webhook.")
+        maxBatch = settings.value(
+            "max_batch", .integer(1...10_000), default: 1_000, "The most events that one request may bring.")
+        maxBatchBytes = settings.value(
+            "max_batch_bytes", .bytes(1_024...(64 << 20)), default: 5 << 20,
+            "The largest request with a batch of events.")
     }
 }
 
