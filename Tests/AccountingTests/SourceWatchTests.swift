@@ -53,6 +53,16 @@ import Testing
         #expect(watched.look(6) == [])
     }
 
+    @Test func aLossThatGrowsWithEachCommitIsToldWhileItDoes() {
+        let watched = Watched(0, note: 0)
+        watched.learn([0])
+        #expect(watched.look(5) == [])
+        #expect(watched.look(9).map(\.span) == [.init(first: 1, last: 4)])
+        #expect(watched.look(12).map(\.span) == [.init(first: 5, last: 8)])
+        #expect(watched.look(12).map(\.span) == [.init(first: 9, last: 11)])
+        #expect(watched.look(12) == [])
+    }
+
     @Test func itJudgesOnlyWhenAttemptsWasTakenFarEnough() {
         let watched = Watched(0, note: 0)
         for _ in 0..<3 {

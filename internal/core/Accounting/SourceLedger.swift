@@ -84,10 +84,11 @@ public struct SourceLedger: Sendable {
     public mutating func gaps(below end: Int64, limit: Int = .max) -> [Gap] {
         guard covered < end else { return [] }
         var gaps: [Gap] = []
-        let partial = parts.keys.filter { $0 < end }.sorted()
+        var partial = parts.keys.filter { $0 < end }.sorted()[...]
         for hole in later.holes(from: covered, to: end, limit: limit) {
             var next = hole.first
-            for offset in partial[Self.index(of: hole.first, in: partial)...] {
+            partial = partial.drop { $0 < hole.first }
+            for offset in partial {
                 guard offset <= hole.last, let part = parts[offset] else { break }
                 if next < offset { gaps.append(Gap(span: .init(first: next, last: offset - 1))) }
                 gaps.append(
@@ -106,15 +107,4 @@ public struct SourceLedger: Sendable {
 
     /// Gives up on a gap: it is one no more.
     public mutating func writeOff(_ gap: Gap) { cover(gap.span) }
-
-    /// Index of the first element that is not below `value`.
-    private static func index(of value: Int64, in sorted: [Int64]) -> Int {
-        var low = 0
-        var high = sorted.count
-        while low < high {
-            let middle = (low + high) / 2
-            if sorted[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
 }

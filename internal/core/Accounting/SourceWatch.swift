@@ -17,8 +17,8 @@ public struct SourceWatch: Sendable {
     private var expected: (point: CommitPoint, attemptsEnd: Int64)?
     /// Commits above `position`, in order, while something below them is not accounted for yet.
     private var points: [CommitPoint] = []
-    /// By their first offset.
-    private var suspected: [Int64: SourceLedger.Gap] = [:]
+    /// The commit at the last look: a hole below it is there for the second time.
+    private var judgedBelow: Int64
     /// How often in a row the source's end lay below what was covered the time before.
     private var shortEnds = 0
     private var coveredBefore: Int64
@@ -32,6 +32,7 @@ public struct SourceWatch: Sendable {
     public init(_ position: CommitPoint) {
         self.position = position
         ledger = SourceLedger(base: position.offset)
+        judgedBelow = position.offset
         coveredBefore = position.offset
     }
 
@@ -74,9 +75,9 @@ public struct SourceWatch: Sendable {
         guard let (point, end) = expected, taken >= end else { return [] }
         expected = nil
         if point.offset > (points.last ?? position).offset { points.append(point) }
-        let gaps = ledger.gaps(below: point.offset, limit: Self.maxGaps)
-        let lost = gaps.filter { suspected[$0.span.first] == $0 }
-        suspected = gaps.reduce(into: [:]) { if suspected[$1.span.first] != $1 { $0[$1.span.first] = $1 } }
+        // What has no outcome now had none then; a hole that grows with each commit is told up to where it reached then.
+        let lost = ledger.gaps(below: min(judgedBelow, point.offset), limit: Self.maxGaps)
+        judgedBelow = point.offset
         for gap in lost { ledger.writeOff(gap) }
         advance()
         return lost
