@@ -108,12 +108,3 @@ struct API: Sendable {
         return id
     }
 }
-
-extension JSONValue {
-    subscript(key: String) -> JSONValue? { if case .object(let object) = self { object[key] } else { nil } }
-    var text: String? { if case .string(let text) = self { text } else { nil } }
-    var elements: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
-    var integer: Int? { if case .number(let text) = self { Int(text) } else { nil } }
-    var isNull: Bool { if case .null = self { true } else { false } }
-    var boolean: Bool? { if case .boolean(let value) = self { value } else { nil } }
-}

@@ -1,5 +1,6 @@
 import Glibc
 import HTTPSending
+import JSONScanning
 import ServiceSupport
 import StandardWebhooks
 import TestSupport

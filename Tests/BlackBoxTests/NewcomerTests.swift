@@ -1,4 +1,5 @@
 import HTTPSending
+import JSONScanning
 import Kafka
 import ServiceSupport
 import TestSupport

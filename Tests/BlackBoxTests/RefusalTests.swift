@@ -1,5 +1,6 @@
 import Glibc
 import HTTPSending
+import JSONScanning
 import ServiceSupport
 import TestSupport
 import Testing

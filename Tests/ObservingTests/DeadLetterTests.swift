@@ -44,7 +44,7 @@ import Testing
     }
 
     private func code(_ answer: (status: Int, body: JSONValue)) -> String {
-        "\(answer.status) \(answer.body["code"]?.string ?? "")"
+        "\(answer.status) \(answer.body["code"]?.text ?? "")"
     }
 
     @Test(arguments: KafkaBroker.available) func listsAreFilteredAndComeInPages(_ kind: KafkaBroker.Kind) async throws {
@@ -60,10 +60,10 @@ import Testing
         for page in 0..<8 {
             let (status, body) = try await fixture.ask("GET", "dead-letters", query: "limit=7" + cursor)
             #expect(status == 200)
-            let data = try #require(body["data"]?.array)
+            let data = try #require(body["data"]?.elements)
             #expect(data.count == (page < 7 ? 7 : 1))
-            seen += data.compactMap { $0["event_id"]?.string }
-            guard let next = body["next"]?.string else { break }
+            seen += data.compactMap { $0["event_id"]?.text }
+            guard let next = body["next"]?.text else { break }
             cursor = "&cursor=" + next
         }
         #expect(seen == (0..<50).reversed().map { "event-\($0)" })
@@ -75,13 +75,13 @@ import Testing
             ("state=discarded", 0), ("state=requeuing", 0),
         ] {
             let list = try await fixture.ask("GET", "dead-letters", query: query + "&limit=100")
-            #expect(list.body["data"]?.array?.count == count, "\(query)")
+            #expect(list.body["data"]?.elements?.count == count, "\(query)")
             #expect(try await fixture.ask("GET", "dead-letters/count", query: query).body["count"]?.integer == count)
         }
         for query in ["state=x", "limit=0", "cursor=1.x", "from=yesterday", "to=1", "webhook_id=", "reason=a%00"] {
             let answer = try await fixture.ask("GET", "dead-letters", query: query)
             #expect(code(answer) == "422 field_invalid")
-            #expect(answer.body["field"]?.string == String(query.prefix { $0 != "=" }))
+            #expect(answer.body["field"]?.text == String(query.prefix { $0 != "=" }))
         }
         await history.stop()
         await fixture.close()
@@ -105,31 +105,32 @@ import Testing
         #expect(try await fixture.caughtUp())
         let id = try #require(letter.delivery?.description)
         let (_, entry) = try await fixture.ask("GET", "dead-letters/{id}", id)
-        #expect(entry["delivery_id"]?.string == id && entry["state"]?.string == "open")
-        #expect(entry["reason"]?.string == "attempts_exhausted" && entry["failure"]?.string == "status_500")
+        #expect(entry["delivery_id"]?.text == id && entry["state"]?.text == "open")
+        #expect(entry["reason"]?.text == "attempts_exhausted" && entry["failure"]?.text == "status_500")
         #expect(entry["last_status"]?.integer == 500 && entry["attempt_count"]?.integer == 1)
-        #expect(entry["response"]?.string?.utf8.count ?? 0 <= 1_030)
-        #expect(entry["response"]?.string?.hasPrefix("no \u{FFFD}xxx") == true)
-        #expect(entry["dead_at"]?.string == rfc3339(at + 1) && entry["requeued_as"] == .null)
-        #expect(entry["record"]?["topic"]?.string == "dead-letters" && entry["record"]?["offset"]?.integer == 1_001)
-        #expect(entry["origin"]?["topic"]?.string == "events" && entry["origin"]?["offset"]?.integer == 1)
+        #expect(entry["response"]?.text?.utf8.count ?? 0 <= 1_030)
+        #expect(entry["response"]?.text?.hasPrefix("no \u{FFFD}xxx") == true)
+        #expect(entry["dead_at"]?.text == rfc3339(at + 1) && entry["requeued_as"] == .null)
+        #expect(entry["record"]?["topic"]?.text == "dead-letters" && entry["record"]?["offset"]?.integer == 1_001)
+        #expect(entry["origin"]?["topic"]?.text == "events" && entry["origin"]?["offset"]?.integer == 1)
         let other = try #require(expired.delivery?.description)
         let (_, late) = try await fixture.ask("GET", "dead-letters/{id}", other)
-        #expect(late["reason"]?.string == "expired" && late["failure"]?.string == "status_500")
-        #expect(late["last_status"]?.integer == 500 && late["first_seen_at"]?.string == rfc3339(at))
+        #expect(late["reason"]?.text == "expired" && late["failure"]?.text == "status_500")
+        #expect(late["last_status"]?.integer == 500 && late["first_seen_at"]?.text == rfc3339(at))
         #expect(code(try await fixture.ask("GET", "dead-letters/{id}", id, tenant: "foreign")) == "404 not_found")
         #expect(code(try await fixture.ask("GET", "dead-letters/{id}", "x")) == "404 not_found")
         #expect(code(try await fixture.ask("GET", "dead-letters/{id}", id, token: "x")) == "401 unauthorized")
         let (_, delivery) = try await fixture.ask("GET", "deliveries/{id}", other)
         #expect(
-            delivery["explanation"]?.string
+            delivery["explanation"]?.text
                 == "Given up because it was not delivered within the time that it had, in \(expired.attempt) requests, the last of "
                 + "which was answered with status 500; requeue it to deliver it again.")
         // What is known outlives the hours of history.
         try await fixture.pool.query("DELETE FROM observability.outcomes")
         let (status, rest) = try await fixture.ask("GET", "deliveries/{id}", other)
         #expect(
-            status == 200 && rest["explanation"] == delivery["explanation"] && rest["attempts"]?.array?.isEmpty == true)
+            status == 200 && rest["explanation"] == delivery["explanation"]
+                && rest["attempts"]?.elements?.isEmpty == true)
         await history.stop()
         await fixture.close()
     }
@@ -146,7 +147,7 @@ import Testing
             let rest = child.map { #","requeued_as":"\#($0)""# } ?? ""
             let answer = try await fixture.ask(
                 "POST", "dead-letters/{id}/state", id, tenant: tenant, body: #"{"state":"\#(state)"\#(rest)}"#)
-            return answer.status == 200 ? "200 \(answer.body["state"]?.string ?? "")" : code(answer)
+            return answer.status == 200 ? "200 \(answer.body["state"]?.text ?? "")" : code(answer)
         }
         #expect(try await move("requeued", mine) == "409 not_claimed")
         #expect(try await move("requeuing", mine, tenant: "other") == "404 not_found")
@@ -155,7 +156,7 @@ import Testing
         #expect(try await move("discarded") == "409 being_requeued")
         #expect(try await move("open", yours) == "409 being_requeued")
         let open = try await fixture.ask("GET", "dead-letters")
-        #expect(open.body["data"]?.array?.count == 1)
+        #expect(open.body["data"]?.elements?.count == 1)
         let claimed = try await fixture.ask("GET", "dead-letters/count", query: "state=requeuing")
         #expect(claimed.body["count"]?.integer == 1)
         #expect(try await move("open", mine) == "200 open")
@@ -184,7 +185,7 @@ import Testing
             code(try await fixture.ask("POST", "dead-letters/{id}/state", second, body: discarded))
                 == "409 already_discarded")
         let (_, delivery) = try await fixture.ask("GET", "deliveries/{id}", second)
-        #expect(delivery["explanation"]?.string?.hasSuffix("; its dead letter was discarded.") == true)
+        #expect(delivery["explanation"]?.text?.hasSuffix("; its dead letter was discarded.") == true)
         await history.stop()
         await fixture.close()
     }
@@ -205,10 +206,10 @@ import Testing
         let history = fixture.start()
         #expect(try await fixture.caughtUp())
         let (_, marked) = try await fixture.ask("GET", "dead-letters/{id}", try #require(parent.delivery?.description))
-        #expect(marked["state"]?.string == "requeued")
-        #expect(marked["requeued_as"]?.string == child.delivery?.description)
+        #expect(marked["state"]?.text == "requeued")
+        #expect(marked["requeued_as"]?.text == child.delivery?.description)
         let (_, kept) = try await fixture.ask("GET", "dead-letters/{id}", try #require(foreign.delivery?.description))
-        #expect(kept["state"]?.string == "open")
+        #expect(kept["state"]?.text == "open")
         // In a later batch, over somebody's claim.
         let claim = #"{"state":"requeuing","requeued_as":"\#(DeliveryID(random: 1, 1))"}"#
         #expect(
@@ -219,9 +220,9 @@ import Testing
         late.parent = foreign.delivery
         try await fixture.write([late])
         let after = try await wait(fixture, "dead-letters/{id}", try #require(foreign.delivery?.description)) {
-            $0["state"]?.string == "requeued"
+            $0["state"]?.text == "requeued"
         }
-        #expect(after["requeued_as"]?.string == late.delivery?.description)
+        #expect(after["requeued_as"]?.text == late.delivery?.description)
         await history.stop()
         await fixture.close()
     }
@@ -244,18 +245,18 @@ import Testing
         }
         let body = text()
         let (status, pending) = try await fixture.ask("POST", "deliveries/{id}", id, body: body)
-        #expect(status == 200 && pending["status"]?.string == "pending", "\(pending)")
-        #expect(pending["parent"]?.string == parent && pending["origin"]?["offset"]?.integer == 17)
-        #expect(pending["next"]?["what"]?.string == "attempt" && pending["partition"]?.integer == 3)
-        #expect(pending["explanation"]?.string?.hasPrefix("No request has been made yet") == true)
+        #expect(status == 200 && pending["status"]?.text == "pending", "\(pending)")
+        #expect(pending["parent"]?.text == parent && pending["origin"]?["offset"]?.integer == 17)
+        #expect(pending["next"]?["what"]?.text == "attempt" && pending["partition"]?.integer == 3)
+        #expect(pending["explanation"]?.text?.hasPrefix("No request has been made yet") == true)
         #expect(code(try await fixture.ask("POST", "deliveries/{id}", id, body: body)) == "409 exists")
         #expect(code(try await fixture.ask("GET", "deliveries/{id}", id, tenant: "other")) == "404 not_found")
         #expect(
-            try await fixture.ask("GET", "deliveries/{id}", id).body["event_time"]?.string == "2026-05-06T07:08:09.000Z"
+            try await fixture.ask("GET", "deliveries/{id}", id).body["event_time"]?.text == "2026-05-06T07:08:09.000Z"
         )
         // Its first outcome is final, of generation 0.
         try await fixture.write([outcome])
-        let done = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.string == "delivered" }
+        let done = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.text == "delivered" }
         #expect(done["next"] == .null && done["requested"] == .null)
         #expect(try await fixture.number("SELECT count(*) FROM observability.open_deliveries") == 0)
         for (field, wrong) in [
@@ -263,7 +264,7 @@ import Testing
             ("event_id", #""\u0000""#),
         ] {
             let answer = try await fixture.ask("POST", "deliveries/{id}", parent, body: text([field: wrong]))
-            #expect(code(answer) == "422 field_invalid" && answer.body["field"]?.string == field, "\(answer.body)")
+            #expect(code(answer) == "422 field_invalid" && answer.body["field"]?.text == field, "\(answer.body)")
         }
         #expect(
             code(try await fixture.ask("POST", "deliveries/{id}", parent, body: text(["x": "1"])))
@@ -286,11 +287,11 @@ import Testing
         let failed = Outcome.made(1, .failed)
         try await fixture.write([failed])
         let id = try #require(failed.delivery?.description)
-        let waiting = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.string == "retrying" }
-        #expect(waiting["next"]?["what"]?.string == "retry" && waiting["next"]?["at"] == waiting["due_at"])
+        let waiting = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.text == "retrying" }
+        #expect(waiting["next"]?["what"]?.text == "retry" && waiting["next"]?["at"] == waiting["due_at"])
         let (_, noted) = try await fixture.ask("POST", "deliveries/{id}/requested", id, body: #"{"what":"retry"}"#)
-        #expect(noted["requested"]?["what"]?.string == "retry" && noted["attempts"] == nil)
-        #expect(noted["explanation"]?.string?.hasSuffix("to retry it, so request 2 follows at once.") == true)
+        #expect(noted["requested"]?["what"]?.text == "retry" && noted["attempts"] == nil)
+        #expect(noted["explanation"]?.text?.hasSuffix("to retry it, so request 2 follows at once.") == true)
         // The next outcome is what came of it.
         let second = failed.followed(by: .failed, request: 5)
         try await fixture.write([second])
@@ -300,21 +301,21 @@ import Testing
         for (generation, wish) in [(failed.generation, nil), (second.generation, "retry")] {
             let (_, answer) = try await fixture.ask(
                 "POST", "deliveries/{id}/requested", id, body: #"{"what":"retry","generation":\#(generation)}"#)
-            #expect(answer["requested"]?["what"]?.string == wish)
+            #expect(answer["requested"]?["what"]?.text == wish)
         }
         for what in ["cancel", "retry"] {
             let (_, answer) = try await fixture.ask(
                 "POST", "deliveries/{id}/requested", id, body: #"{"what":"\#(what)"}"#)
-            #expect(answer["requested"]?["what"]?.string == "cancel")
+            #expect(answer["requested"]?["what"]?.text == "cancel")
         }
         try await fixture.write([second.followed(by: .parked, request: 6)])
-        let parked = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.string == "parked" }
-        #expect(parked["requested"]?["what"]?.string == "cancel")
+        let parked = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.text == "parked" }
+        #expect(parked["requested"]?["what"]?.text == "cancel")
         try await fixture.write([second.followed(by: .parked, request: 6).followed(by: .cancelled, request: 7)])
-        let ended = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.string == "cancelled" }
+        let ended = try await wait(fixture, "deliveries/{id}", id) { $0["status"]?.text == "cancelled" }
         #expect(ended["requested"] == .null && ended["next"] == .null)
         let (status, late) = try await fixture.ask("POST", "deliveries/{id}/requested", id, body: #"{"what":"retry"}"#)
-        #expect(status == 200 && late["status"]?.string == "cancelled" && late["requested"] == .null)
+        #expect(status == 200 && late["status"]?.text == "cancelled" && late["requested"] == .null)
         let unknown = DeliveryID(random: 3, 3).description
         for (id, body, problem) in [
             (unknown, #"{"what":"retry"}"#, "404 not_found"), (id, #"{"what":"x"}"#, "422 field_invalid"),

@@ -106,7 +106,7 @@ import WireFormat
         #expect(try await eventually { try await instance.get(path).0 == 200 })
         print("an outcome could be asked for \(ContinuousClock.now - started) after it was written")
         let event = try JSONValue(parsing: try await instance.get(path).1)
-        #expect(event["deliveries"]?.array?.first?["status"]?.string == "retrying")
+        #expect(event["deliveries"]?.elements?.first?["status"]?.text == "retrying")
         #expect(try await instance.get(path, token: "wrong").0 == 401)
         let metrics = String(decoding: try await instance.get("/metrics").1, as: UTF8.self)
         #expect(metrics.contains("webhook_history_outcomes_stored_total 1\n"))
@@ -137,7 +137,7 @@ import WireFormat
             try await eventually {
                 let (status, body) = try await instance.get("/ready")
                 let postgres = try JSONValue(parsing: body)["components"]?["postgres"]
-                return status == 200 && postgres?["status"]?.string == "unavailable"
+                return status == 200 && postgres?["status"]?.text == "unavailable"
             })
         #expect(try await instance.get("/internal/v1/events/event-7?tenant=default").0 == 503)
         try await stops(process)

@@ -48,25 +48,25 @@ import Testing
         let (status, event) = try await ask(fixture, "events/{id}", "e")
         #expect(status == 200)
         #expect(event["fan_out"]?.integer == 3 && event["pending"]?.integer == 1)
-        let deliveries = try #require(event["deliveries"]?.array)
-        #expect(deliveries.map { $0["status"]?.string } == ["delivered", "delivered"])
-        #expect(deliveries.map { $0["webhook_id"]?.string } == ["wh_a", "wh_b"])
+        let deliveries = try #require(event["deliveries"]?.elements)
+        #expect(deliveries.map { $0["status"]?.text } == ["delivered", "delivered"])
+        #expect(deliveries.map { $0["webhook_id"]?.text } == ["wh_a", "wh_b"])
         #expect(deliveries[0]["attempt_count"]?.integer == 2)
-        let id = try #require(deliveries[0]["id"]?.string)
+        let id = try #require(deliveries[0]["id"]?.text)
         let (found, delivery) = try await ask(fixture, "deliveries/{id}", id)
         #expect(found == 200)
-        let attempts = try #require(delivery["attempts"]?.array)
-        #expect(attempts.map { $0["outcome"]?.string } == ["failed", "delivered"])
+        let attempts = try #require(delivery["attempts"]?.elements)
+        #expect(attempts.map { $0["outcome"]?.text } == ["failed", "delivered"])
         #expect(attempts[0]["status"]?.integer == 500)
-        #expect(attempts[0]["reason"]?.string == "status_500")
-        #expect(attempts[0]["error"]?["class"]?.string == "RETRYABLE")
-        #expect(attempts[0]["error"]?["type"]?.string == "SERVER_ERROR")
-        #expect(attempts[0]["error"]?["explanation"]?.string?.contains("500") == true)
-        #expect(attempts[0]["error"]?["suggested_fix"]?.string?.isEmpty == false)
+        #expect(attempts[0]["reason"]?.text == "status_500")
+        #expect(attempts[0]["error"]?["class"]?.text == "RETRYABLE")
+        #expect(attempts[0]["error"]?["type"]?.text == "SERVER_ERROR")
+        #expect(attempts[0]["error"]?["explanation"]?.text?.contains("500") == true)
+        #expect(attempts[0]["error"]?["suggested_fix"]?.text?.isEmpty == false)
         #expect(attempts[1]["error"] == .null)
-        #expect(attempts[0]["response"]?.string == "no \u{0} good\u{FFFD}")
+        #expect(attempts[0]["response"]?.text == "no \u{0} good\u{FFFD}")
         #expect(attempts[0]["duration_ms"]?.number == 12.345)
-        #expect(attempts[0]["record"]?["topic"]?.string == "retries")
+        #expect(attempts[0]["record"]?["topic"]?.text == "retries")
         #expect(delivery["origin"]?["offset"]?.integer == 1)
         #expect(delivery["due_at"] == .null)
         await history.stop()
@@ -80,18 +80,18 @@ import Testing
         for page in 0..<10 {
             let (status, body) = try await ask(fixture, "webhooks/{id}/attempts", "wh_many", query: "limit=7" + cursor)
             #expect(status == 200)
-            let data = try #require(body["data"]?.array)
+            let data = try #require(body["data"]?.elements)
             #expect(data.count == (page < 8 ? 7 : 4))
-            seen += data.compactMap { $0["event_id"]?.string }
-            guard let next = body["next"]?.string else { break }
+            seen += data.compactMap { $0["event_id"]?.text }
+            guard let next = body["next"]?.text else { break }
             cursor = "&cursor=" + next
         }
         #expect(seen == (100..<160).reversed().map { "event-\($0)" })
         let (_, parked) = try await ask(fixture, "webhooks/{id}/attempts", "wh_many", query: "outcome=parked")
-        #expect(parked["data"]?.array?.count == 6)
+        #expect(parked["data"]?.elements?.count == 6)
         #expect(parked["next"] == .null)
         let (status, none) = try await ask(fixture, "webhooks/{id}/attempts", "wh_none")
-        #expect(status == 200 && none["data"]?.array?.isEmpty == true)
+        #expect(status == 200 && none["data"]?.elements?.isEmpty == true)
         await history.stop()
         await fixture.close()
     }
@@ -117,7 +117,7 @@ import Testing
     @Test func whatMayNotBeAskedIsRefused() async throws {
         let (fixture, history) = try await filled(sealed: false)
         func code(_ answer: (status: Int, body: JSONValue)) -> String {
-            "\(answer.status) \(answer.body["code"]?.string ?? "")"
+            "\(answer.status) \(answer.body["code"]?.text ?? "")"
         }
         #expect(code(try await ask(fixture, "events/{id}", "e", token: nil)) == "401 unauthorized")
         #expect(code(try await ask(fixture, "events/{id}", "e", token: "wrong")) == "401 unauthorized")
@@ -132,7 +132,7 @@ import Testing
         for query in ["limit=0", "limit=x", "limit=501", "cursor=x", "outcome=covered", "limit=1&limit=2"] {
             let answer = try await ask(fixture, "webhooks/{id}/attempts", "wh_a", query: query)
             #expect(code(answer) == "422 field_invalid")
-            #expect(answer.body["field"]?.string == String(query.prefix { $0 != "=" }))
+            #expect(answer.body["field"]?.text == String(query.prefix { $0 != "=" }))
         }
         #expect(code(try await ask(fixture, "webhooks/{id}/stats", "wh_a", query: "window=59")) == "422 field_invalid")
         await history.stop()
@@ -144,7 +144,7 @@ import Testing
         let fixture = try await HistoryFixture(partitions: 1, server: server)
         await server.stop()
         let answer = try await ask(fixture, "events/{id}", "e")
-        #expect(answer.status == 503 && answer.body["code"]?.string == "unavailable")
+        #expect(answer.status == 503 && answer.body["code"]?.text == "unavailable")
         await fixture.close()
         await server.remove()
     }
@@ -166,12 +166,4 @@ import Testing
         await smaller.stop()
         await fixture.close()
     }
-}
-
-extension JSONValue {
-    subscript(key: String) -> JSONValue? { if case .object(let object) = self { object[key] } else { nil } }
-    var string: String? { if case .string(let text) = self { text } else { nil } }
-    var array: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
-    var number: Double? { if case .number(let text) = self { Double(text) } else { nil } }
-    var integer: Int? { if case .number(let text) = self { Int(text) } else { nil } }
 }

@@ -26,7 +26,7 @@ import Testing
     }
 
     private func events(_ answer: JSONValue) -> [String] {
-        answer["data"]?.array?.compactMap { $0["event_id"]?.string } ?? []
+        answer["data"]?.elements?.compactMap { $0["event_id"]?.text } ?? []
     }
 
     /// All pages of so many.
@@ -39,7 +39,7 @@ import Testing
             let page = events(body)
             #expect(page.count <= limit)
             seen += page
-            guard let next = body["next"]?.string else { return seen }
+            guard let next = body["next"]?.text else { return seen }
             cursor = "&cursor=" + next
         }
         Issue.record("the pages have no end")
@@ -85,19 +85,19 @@ import Testing
         try await fixture.write([made(0, .failed), made(1, .dead)])
         let history = fixture.start()
         #expect(try await fixture.caughtUp())
-        let waiting = try await fixture.ask("GET", "deliveries", query: "state=retrying").body["data"]?.array?.first
-        #expect(waiting?["status"]?.string == "retrying" && waiting?["next"]?["what"]?.string == "retry")
-        #expect(waiting?["explanation"]?.string?.contains("status 500") == true, "\(waiting ?? .null)")
-        #expect(waiting?["record"]?["topic"]?.string == "retries")
-        let dead = try await fixture.ask("GET", "deliveries", query: "state=dead").body["data"]?.array?.first
-        #expect(dead?["status"]?.string == "dead" && dead?["next"] == .null)
+        let waiting = try await fixture.ask("GET", "deliveries", query: "state=retrying").body["data"]?.elements?.first
+        #expect(waiting?["status"]?.text == "retrying" && waiting?["next"]?["what"]?.text == "retry")
+        #expect(waiting?["explanation"]?.text?.contains("status 500") == true, "\(waiting ?? .null)")
+        #expect(waiting?["record"]?["topic"]?.text == "retries")
+        let dead = try await fixture.ask("GET", "deliveries", query: "state=dead").body["data"]?.elements?.first
+        #expect(dead?["status"]?.text == "dead" && dead?["next"] == .null)
         for query in [
             "state=delivered", "state=x", "limit=0", "limit=501", "cursor=1", "webhook=", "webhook=a%00",
             "limit=1&limit=2",
         ] {
             let answer = try await fixture.ask("GET", "deliveries", query: query)
-            #expect(answer.status == 422 && answer.body["code"]?.string == "field_invalid", "\(query)")
-            #expect(answer.body["field"]?.string == String(query.prefix { $0 != "=" }))
+            #expect(answer.status == 422 && answer.body["code"]?.text == "field_invalid", "\(query)")
+            #expect(answer.body["field"]?.text == String(query.prefix { $0 != "=" }))
         }
         await history.stop()
         await fixture.close()

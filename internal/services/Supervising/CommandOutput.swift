@@ -44,36 +44,11 @@ func jsonLine(_ write: (inout JSONWriter) -> Void) -> String {
     return String(decoding: writer.bytes, as: UTF8.self)
 }
 
-/// Reading what services answer: what is missing or of another kind is nil.
 extension JSONValue {
-    /// nil for what is not JSON.
+    /// What a service answered; nil for what is not JSON.
     init?(answer body: [UInt8]) {
         guard let value = try? JSONValue(parsing: body) else { return nil }
         self = value
-    }
-
-    subscript(key: String) -> JSONValue? {
-        if case .object(let object) = self { object[key] } else { nil }
-    }
-
-    var text: String? {
-        if case .string(let text) = self { text } else { nil }
-    }
-
-    var integer: Int? {
-        if case .number(let digits) = self { Int(digits) } else { nil }
-    }
-
-    var double: Double? {
-        if case .number(let digits) = self { Double(digits) } else { nil }
-    }
-
-    var flag: Bool? {
-        if case .boolean(let flag) = self { flag } else { nil }
-    }
-
-    var elements: [JSONValue]? {
-        if case .array(let elements) = self { elements } else { nil }
     }
 }
 

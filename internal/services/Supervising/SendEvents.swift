@@ -69,7 +69,7 @@ final class EventPoster: Sendable {
         case 200...299:
             let answer = JSONValue(answer: result.body)
             return .done(
-                .accepted(id: answer?["id"]?.text ?? "", isDuplicate: answer?["duplicate"]?.flag ?? false))
+                .accepted(id: answer?["id"]?.text ?? "", isDuplicate: answer?["duplicate"]?.boolean ?? false))
         case 429, 503:
             let seconds = result.header("retry-after").flatMap { Int($0) } ?? 0
             return .again(

@@ -58,13 +58,6 @@ extension RecordPlace {
         guard let topic = json?["topic"]?.text, let offset = json?["offset"]?.integer,
             let partition = json?["partition"]?.integer.flatMap(Int32.init(exactly:))
         else { return nil }
-        self.init(topic: topic, partition: partition, offset: offset)
+        self.init(topic: topic, partition: partition, offset: Int64(offset))
     }
-}
-
-extension JSONValue {
-    subscript(name: String) -> JSONValue? { if case .object(let object) = self { object[name] } else { nil } }
-    var text: String? { if case .string(let text) = self { text } else { nil } }
-    var integer: Int64? { if case .number(let text) = self { Int64(text) } else { nil } }
-    var elements: [JSONValue] { if case .array(let elements) = self { elements } else { [] } }
 }

@@ -109,7 +109,7 @@ extension DemoResult.Attempt {
         guard let outcome = answer["outcome"]?.text, let number = answer["attempt"]?.integer else { return nil }
         self.init(
             outcome: outcome, number: number, status: answer["status"]?.integer,
-            durationMilliseconds: answer["duration_ms"]?.double,
+            durationMilliseconds: answer["duration_ms"]?.number,
             dueAtMs: answer["due_at"]?.text.flatMap { milliseconds(rfc3339: $0) })
     }
 
