@@ -22,6 +22,22 @@ import Testing
             _exit(result.failure == .noDescriptors ? 0 : 1)
         }
     }
+
+    /// libdispatch ends a process that cannot open one more file, so connections may not take the last descriptors.
+    @Test func theLastDescriptorsAreLeftToOthers() async throws {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 128, rlim_max: 128)
+            guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { _exit(2) }
+            let client = try HTTPClient(configuration: testConfiguration())
+            let endpoint = try Endpoint("http://127.0.0.1:9/")
+            let refused = await client.send(.post, to: endpoint, timeoutMilliseconds: 5_000)
+            guard refused.failure == .connect else { _exit(3) }
+            while dup(0) < 100 {}
+            let result = await client.send(.post, to: endpoint, timeoutMilliseconds: 5_000)
+            guard result.failure == .noDescriptors else { _exit(1) }
+            _exit(open("/proc/self/stat", O_RDONLY) >= 0 ? 0 : 4)
+        }
+    }
 }
 
 /// Against OpenSSL's own server, with certificates made for the test.

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -112,11 +113,23 @@ static int is_out_of_resources(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+// The last descriptors that the process may have are left to others: libdispatch, which runs Swift's tasks, ends the process when it cannot
+// open its workers' /proc/…/stat, once a second. New descriptors are the lowest that are free.
+static int is_spare(int descriptor) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)descriptor + 32 >= limit.rlim_cur;
+}
+
 // Accepts up to `limit` connections; returns whether there may be more.
 static int accept_some(chttp_loop *loop, size_t limit) {
     for (; limit > 0; limit--) {
         h2o_socket_t *socket = h2o_evloop_socket_accept(loop->listener);
         if (socket == NULL) return errno == EINTR || errno == ECONNABORTED;
+        if (is_spare(h2o_socket_get_fd(socket))) {
+            h2o_socket_close(socket);
+            errno = EMFILE;
+            return 0;
+        }
         if (loop->connections >= loop->configuration.max_connections || !connection_opened(loop, socket)) {
             h2o_socket_close(socket);
             continue;

@@ -196,10 +196,24 @@ final class MultiDriver {
     func open(family: Int32, type: Int32, protocol number: Int32) -> Int32 {
         let descriptor = socket(family, type | Int32(SOCK_CLOEXEC.rawValue), number)
         guard descriptor >= 0 else { return -1 }
+        guard Self.isSparable(descriptor) else {
+            _ = Glibc.close(descriptor)
+            errno = EMFILE
+            return -1
+        }
         grow(to: Int(descriptor))
         watches[Int(descriptor)] = Watch(isOurs: true)
         return descriptor
     }
+
+    /// The last descriptors that the process may have are left to others: libdispatch, which runs Swift's tasks, ends the process when it
+    /// cannot open its workers' `/proc/…/stat`, once a second. New descriptors are the lowest that are free.
+    private static func isSparable(_ descriptor: Int32) -> Bool {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return true }
+        return UInt64(descriptor) + spareDescriptors < limit.rlim_cur
+    }
+    private static let spareDescriptors: UInt64 = 32
 
     private func close(_ descriptor: Int32) -> Int32 {
         grow(to: Int(descriptor))
