@@ -1,8 +1,10 @@
+import Foundation
 import Glibc
 import HTTPSending
 import Kafka
 import Logs
 import ServiceSupport
+import Synchronization
 import TestSupport
 
 /// Endpoints that do what they can to take a sender's time, connections and memory, and that get events all the while.
@@ -52,10 +54,56 @@ enum HostileEndpoints {
         }
         let load = ChaosLoad(system, type: type)
         load.start(rate: 50, senders: 4)
-        try await Task.sleep(for: .seconds(10))
+        // Long enough for each of them to hold as many connections as it gets.
+        let areHit = await eventually(within: .seconds(60)) {
+            load.accepted.count >= 500 && servers.allSatisfy { $0.connections > 0 }
+        }
         await load.stop()
+        if !areHit { throw ChaosFinding(description: "an endpoint got no request") }
         for webhook in webhooks { try await system.call(.delete, .gateway, "/api/v1/webhooks/\(webhook)") }
         for server in servers { server.stop() }
+    }
+}
+
+/// A dispatcher that may open no more descriptors, and an endpoint that closes its connections, so that it wants some all the while.
+enum FewDescriptors {
+    static func run(on system: ChaosSystem) async throws {
+        let arrived = Mutex<Set<String>>([])
+        let server = RawServer { connection, _ in
+            guard let (head, _) = connection.request() else { return }
+            let line = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("webhook-id:") }
+            if let id = line?.split(separator: " ").last { arrived.withLock { _ = $0.insert(String(id)) } }
+            connection.write("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        }
+        let type = KafkaBroker.uniqueName("closing")
+        let webhook = try await system.makeWebhook(url: server.url("/hook"), type: type)
+        let load = ChaosLoad(system, type: type)
+        load.start(rate: 50, senders: 4)
+        let pid = system.process(.dispatcher)?.pid ?? 0
+        let parked = #"webhook_delivery_failures_total{verdict="parked"}"#
+        let before = try await system.metric(parked, .dispatcher) ?? 0
+        // It leaves the last 32 to others (MultiDriver.isSparable). Connections that come and go hold the highest low numbers.
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").compactMap { Int($0) }
+        let firstFree = (0...).first { !open.contains($0) } ?? 0
+        try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=\(firstFree + 32 - 10):"])
+        let accepted = load.accepted.count
+        let goesOn = await eventually(within: .seconds(30)) { load.accepted.count >= accepted + 200 }
+        try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=1024:"])
+        let isLacking = await eventually(within: .seconds(30)) {
+            ((try? await system.metric(parked, .dispatcher)) ?? before) > before
+        }
+        await load.stop()
+        let isComplete = await eventually(within: .seconds(90)) {
+            let arrived = arrived.withLock { $0 }
+            return load.accepted.keys.allSatisfy { arrived.contains($0) }
+        }
+        try await system.call(.delete, .gateway, "/api/v1/webhooks/\(webhook)")
+        server.stop()
+        if !goesOn { throw ChaosFinding(description: "nothing was accepted meanwhile") }
+        if !isLacking { throw ChaosFinding(description: "no delivery was put aside for want of descriptors") }
+        if !isComplete {
+            throw ChaosFinding(description: "not every event came to the endpoint that closes its connections")
+        }
     }
 }
 

@@ -65,6 +65,14 @@ final class ChaosLoad: Sendable {
     /// The connection ended without an answer: nobody knows.
     var unanswered: Int { state.withLock { $0.unanswered } }
 
+    /// Returns once so many more have been accepted.
+    func awaitAccepted(_ count: Int) async throws {
+        let before = accepted.count
+        if await eventually(within: .seconds(60), { accepted.count >= before + count }) { return }
+        throw ChaosFinding(
+            description: "only \(accepted.count - before) of \(count) events were accepted within a minute")
+    }
+
     func stop() async {
         state.withLock { $0.isStopping = true }
         await senders.withLock { $0 }?.value

@@ -133,6 +133,19 @@ final class ChaosSystem: @unchecked Sendable {
         }
     }
 
+    /// Returns once a service has counted something since its start.
+    func awaitCount(of metric: String, _ service: Service) async throws {
+        let counts = await eventually(within: .seconds(60)) {
+            ((try? await self.metric(metric, service)) ?? 0) > 0
+        }
+        if !counts { throw ChaosFinding(description: "\(service.rawValue) does not count \(metric)") }
+    }
+
+    /// How often a service has said something.
+    func logged(_ text: String, by service: Service) -> Int {
+        contents(of: log(service)).split(separator: "\n").count { $0.contains(text) }
+    }
+
     private func log(_ service: Service) -> String { "\(directory)/\(service.rawValue).log" }
 
     func metric(_ name: String, _ service: Service) async throws -> Double? {
@@ -202,12 +215,4 @@ final class ChaosSystem: @unchecked Sendable {
     func get(_ path: String) async throws -> JSONValue {
         try json(try await call(.get, .gateway, path), path, 200)
     }
-}
-
-extension JSONValue {
-    subscript(key: String) -> JSONValue? { if case .object(let object) = self { object[key] } else { nil } }
-    var text: String? { if case .string(let text) = self { text } else { nil } }
-    var elements: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
-    var boolean: Bool? { if case .boolean(let value) = self { value } else { nil } }
-    var integer: Int? { if case .number(let text) = self { Int(text) } else { nil } }
 }

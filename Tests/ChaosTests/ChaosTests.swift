@@ -1,5 +1,6 @@
 import Glibc
 import HTTPSending
+import JSONScanning
 import Synchronization
 import TestSupport
 import Testing
@@ -89,14 +90,14 @@ struct Trial {
         }
         let load = ChaosLoad(system, type: type)
         load.start(rate: fault.rate)
-        try await Task.sleep(for: .seconds(2))
         var findings: [String] = []
         do {
+            try await load.awaitAccepted(2 * fault.rate)
             try await fault.make(system, receiver)
+            try await load.awaitAccepted(2 * fault.rate)
         } catch let finding as ChaosFinding {
             findings.append(finding.description)
         }
-        try await Task.sleep(for: .seconds(2))
         await load.stop()
         for service in ChaosSystem.Service.allCases { try await system.awaitReady(service) }
         await awaitDeliveries(of: load.accepted, receiver)

@@ -41,13 +41,13 @@ struct Fault: Sendable {
             system, _ in
             for _ in 0..<2 {
                 try await system.restart(.dispatcher)
-                try await Task.sleep(for: .seconds(1))
+                try await system.awaitCount(of: "webhook_delivery_success_total", .dispatcher)
             }
         },
         Fault(number: 3, name: "retry-manager killed", isQuick: true, repeats: 2 * ChaosSystem.batch) { system, _ in
             for _ in 0..<2 {
                 try await system.restart(.retryManager)
-                try await Task.sleep(for: .seconds(1))
+                try await system.awaitCount(of: "webhook_retries_fired_total", .retryManager)
             }
         },
         Fault(number: 4, name: "observability killed", isQuick: true) { system, _ in
@@ -97,6 +97,11 @@ struct Fault: Sendable {
             system.redisProxy.set(.cut)
             system.redisProxy.set(.none)
         },
+        Fault(number: 11, name: "Redis' bytes drip for 5 s", repeats: ChaosSystem.batch) { system, _ in
+            system.redisProxy.set(.dripping)
+            try await Task.sleep(for: .seconds(5))
+            system.redisProxy.set(.none)
+        },
         Fault(number: 12, name: "Redis out of memory for 5 s", isQuick: true, repeats: ChaosSystem.batch) { system, _ in
             try await system.redisCommand(["CONFIG", "SET", "maxmemory", "1"])
             try await Task.sleep(for: .seconds(5))
@@ -115,9 +120,14 @@ struct Fault: Sendable {
             system.postgresProxy.set(.none)
         },
         Fault(number: 14, name: "PostgreSQL's disk full for 5 s", isQuick: true, needs: .smallDisk) { system, _ in
+            let before = system.logged("No space left", by: .observability)
             try system.disk?.fill()
+            let isFull = await eventually(within: .seconds(30)) {
+                !system.postgres.isRunning || system.logged("No space left", by: .observability) > before
+            }
             try await Task.sleep(for: .seconds(5))
             system.disk?.free()
+            if !isFull { throw ChaosFinding(description: "no write failed for want of room") }
             // It ends where it cannot write its log, and whoever makes room starts it again.
             if !system.postgres.isRunning { try await system.postgres.start() }
         },
@@ -136,11 +146,8 @@ struct Fault: Sendable {
         Fault(number: 18, name: "names that turn, fail and are slow", isQuick: true, needs: .names) { system, _ in
             try await system.names?.run(on: system)
         },
-        Fault(number: 19, name: "only 64 file descriptors", isQuick: true) { system, _ in
-            let pid = system.process(.dispatcher)?.pid ?? 0
-            _ = try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=64:"])
-            try await Task.sleep(for: .seconds(5))
-            _ = try await Tool.run("prlimit", ["--pid", "\(pid)", "--nofile=1024:"])
+        Fault(number: 19, name: "few file descriptors", isQuick: true) { system, _ in
+            try await FewDescriptors.run(on: system)
         },
         Fault(number: 20, name: "records that nobody can parse", isQuick: true) { system, _ in
             try await UnreadableRecords.produce(on: system)

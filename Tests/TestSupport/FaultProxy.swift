@@ -30,18 +30,10 @@ public final class FaultProxy: Sendable {
 
     public init(to target: UInt16) throws {
         self.target = target
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = Self.loopback(0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let descriptor = listener
-        let isReady = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(descriptor, generic, length) == 0 && listen(descriptor, 128) == 0
-                    && getsockname(descriptor, generic, &length) == 0
-            }
-        }
-        guard isReady else { throw Tool.Failure(description: "no loopback port for a proxy") }
-        port = UInt16(bigEndian: address.sin_port)
+        let bound = try boundSocket()
+        guard listen(bound.descriptor, 128) == 0 else { throw SystemError(call: "listen", code: errno) }
+        listener = bound.descriptor
+        port = bound.port
         NativeThread.start(name: "fault-proxy") { [self] in acceptAll() }
     }
 
@@ -123,21 +115,8 @@ public final class FaultProxy: Sendable {
 
     // MARK: Sockets
 
-    private static func loopback(_ port: UInt16) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-        address.sin_port = port.bigEndian
-        return address
-    }
-
     private func connectToTarget(_ descriptor: Int32) -> Bool {
-        var address = Self.loopback(target)
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
+        sockaddr_in("127.0.0.1", port: target).withPointer { connect(descriptor, $0, $1) } == 0
     }
 
     private static func setNoDelay(_ descriptor: Int32) {

@@ -22,16 +22,7 @@ public func freePort() -> UInt16 {
 }
 
 private func isFree(_ port: UInt16) -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    precondition(descriptor >= 0, "no socket: \(String(cString: strerror(errno)))")
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-    return withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-            bind(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-        }
-    }
+    guard let bound = try? boundSocket(port: port) else { return false }
+    close(bound.descriptor)
+    return true
 }

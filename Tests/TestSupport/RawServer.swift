@@ -13,20 +13,12 @@ public final class RawServer: Sendable {
 
     /// `serve` is called for each connection, with its number from 0, and the connection is closed when it returns.
     public init(backlog: Int32 = 512, _ serve: @escaping @Sendable (RawConnection, Int) -> Void) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let ready = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(descriptor, generic, length) == 0 && listen(descriptor, backlog) == 0
-                    && getsockname(descriptor, generic, &length) == 0
-            }
+        guard let bound = try? boundSocket(), listen(bound.descriptor, backlog) == 0 else {
+            preconditionFailure("no loopback port: \(String(cString: strerror(errno)))")
         }
-        precondition(ready, "no loopback port")
+        let descriptor = bound.descriptor
         listener = descriptor
-        port = UInt16(bigEndian: address.sin_port)
+        port = bound.port
         NativeThread.start(name: "raw-server") { [self] in
             while true {
                 let peer = accept(descriptor, nil, nil)

@@ -25,22 +25,7 @@ public final class StubResolver: Sendable {
         self.answer = answer
         let pid = getpid()
         address = "127.53.\(pid >> 8 & 0xff).\(pid & 0xff)"
-        descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        var local = sockaddr_in()
-        local.sin_family = sa_family_t(AF_INET)
-        local.sin_port = UInt16(53).bigEndian
-        local.sin_addr.s_addr = inet_addr(address)
-        let descriptor = descriptor
-        let isBound = withUnsafePointer(to: &local) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isBound else {
-            let code = errno
-            close(descriptor)
-            throw SystemError(call: "bind \(address):53", code: code)
-        }
+        descriptor = try boundSocket(SOCK_DGRAM, address: address, port: 53).descriptor
         NativeThread.start(name: "stub-resolver") { [self] in serve() }
     }
 
@@ -60,12 +45,7 @@ public final class StubResolver: Sendable {
             let asker = peer
             NativeThread.start(name: "stub-query") { [self] in
                 guard let reply = reply(to: query) else { return }
-                var asker = asker
-                _ = withUnsafePointer(to: &asker) { pointer in
-                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        sendto(descriptor, reply, reply.count, 0, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                    }
-                }
+                _ = asker.withPointer { sendto(descriptor, reply, reply.count, 0, $0, $1) }
             }
         }
     }
