@@ -1,6 +1,6 @@
 # make up      what a newcomer runs: install what is missing, build, start everything on loopback, deliver a demo event
 # make test    everything, from a bare machine
-.PHONY: help up down build test simulate chaos lint format clean
+.PHONY: help up down build test simulate chaos bench-micro lint format clean
 
 PROGRAMS = webhook-registry observability event-ingestion retry-manager webhook-dispatcher api-gateway martlet
 KAFKA = $(if $(KAFKA_HOME),kafka)
@@ -12,6 +12,7 @@ help:
 	@echo 'make test    all suites, from a bare machine (KAFKA_HOME=… adds those that need a real Kafka)'
 	@echo 'make simulate   SEEDS=… simulated worlds full of faults; SEED=… one of them again'
 	@echo 'make chaos   break everything that can break, under load, and show a table of what it cost (FAULTS="7 14": those rows)'
+	@echo 'make bench-micro   CPU time and allocations of the hot paths (ONLY=route: those; JSON=FILE: as JSON, too)'
 	@echo 'make lint    check the formatting;  make format: mend it'
 	@echo 'make clean   remove what was built'
 
@@ -49,11 +50,16 @@ chaos:
 	@scripts/bootstrap.sh build run test $(KAFKA)
 	@CHAOS="$(or $(FAULTS),all)" TEST_LIMIT=3600 scripts/test.sh '^ChaosTests'; status=$$?; cat .build/chaos/report.md; exit $$status
 
+bench-micro:
+	@scripts/bootstrap.sh build
+	@swift build -c release --product bench-micro
+	@.build/release/bench-micro $(if $(ALLOCATIONS),--allocations) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
 lint:
-	swift format lint --strict --recursive --parallel Package.swift cmd internal pkg Tests
+	swift format lint --strict --recursive --parallel Package.swift cmd internal pkg Tests Benchmarks
 
 format:
-	swift format --in-place --recursive --parallel Package.swift cmd internal pkg Tests
+	swift format --in-place --recursive --parallel Package.swift cmd internal pkg Tests Benchmarks
 
 clean:
 	rm -rf .build .venv

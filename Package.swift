@@ -171,6 +171,16 @@ let benchmarks: [Target] = [
             "TestSupport",
         ],
         path: "Benchmarks/RetryIndex", swiftSettings: strict),
+    // Stands in for malloc: for bench-micro alone.
+    .target(
+        name: "CMeasuring", path: "Benchmarks/Micro/CMeasuring", cSettings: [.treatAllWarnings(as: .error)]),
+    .executableTarget(
+        name: "bench-micro",
+        dependencies: [
+            "CMeasuring", "Ingestion", "Dispatching", "ServiceSupport", "Records", "Routing", "Settling", "Delivering",
+            "StandardWebhooks", "Kafka", "EventLoops", "JSONScanning", "WireFormat", "Metrics", "Flags", "LifeCycle",
+        ],
+        path: "Benchmarks/Micro/Bench", swiftSettings: strict),
     // What the bare libraries cost, to compare with.
     .target(
         name: "CReferences", path: "Benchmarks/References/CReferences", cSettings: [.treatAllWarnings(as: .error)],
@@ -202,6 +212,8 @@ let suites: [Target] = [
         linkerSettings: [.linkedLibrary("rdkafka")]),
     tests("KafkaTests", ["Kafka", "EventLoops", "CTransactions", "TestSupport"]),
     tests("ReferencesTests", ["References", "EventLoops", "Kafka", "TestSupport"]),
+    // Runs bench-micro, on which it does not depend: the malloc of CMeasuring would be that of all tests.
+    tests("MicroBenchmarkTests", ["JSONScanning", "TestSupport"]),
     tests("HTTPServingTests", ["HTTPServing", "EventLoops", "TestSupport"]),
     tests("HTTPSendingTests", ["HTTPSending", "EventLoops", "TestSupport"]),
     tests("GRPCTests", ["GRPC", "WireFormat", "TestSupport"]),

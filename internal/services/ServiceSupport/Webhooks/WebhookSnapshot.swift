@@ -25,6 +25,14 @@ public struct WebhookSnapshot: Sendable {
 
     public init() {}
 
+    /// As it is once these are all that the topic holds.
+    package init(_ webhooks: [Webhook]) {
+        revision = 1
+        isComplete = true
+        tenants = Dictionary(grouping: webhooks, by: \.tenant)
+            .mapValues { TenantWebhooks($0.sorted { $0.id < $1.id }) }
+    }
+
     /// nil where the tenant has none.
     public func webhooks(of tenant: String) -> TenantWebhooks? { tenants[tenant] }
 }
