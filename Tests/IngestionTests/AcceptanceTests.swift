@@ -67,6 +67,25 @@ import Testing
         }
     }
 
+    /// Those without an ordering key go round; they lie beside those that have one.
+    @Test func eventsWithOneOrderingKeyKeepTheirOrder() async throws {
+        try await withIngestion(try await .shared()) { service in
+            for number in 0..<30 {
+                for key in ["", #","ordering_key":"k""#, #","ordering_key":"l""#] {
+                    let event = #"{"type":"a","source":"b","data":\#(number)\#(key)}"#
+                    #expect(await service.post(event).status == 202)
+                }
+            }
+            let records = try await service.events()
+            #expect(Set(records.filter { $0.text("orderingkey") == nil }.map(\.topicPartition.partition)) == [0, 1])
+            for key in ["k", "l"] {
+                let ordered = records.filter { $0.text("orderingkey") == key }
+                #expect(Set(ordered.map(\.topicPartition.partition)).count == 1)
+                #expect(ordered.map { $0.body.split(separator: ":").last } == (0..<30).map { "\($0)}" })
+            }
+        }
+    }
+
     @Test func badRequestsAreNamedAndChangeNothing() async throws {
         try await withIngestion(try await .shared()) { service in
             let large = String(repeating: "x", count: 300_000)

@@ -8,6 +8,8 @@ struct EventRecord {
     private(set) var key: [UInt8] = []
     private(set) var value: [UInt8] = []
     private(set) var headers = RecordHeaders()
+    /// Whether its key alone decides its partition: the event has an ordering key.
+    private(set) var isOrdered = false
     private var idEnd = 0
 
     /// The event's id, given or drawn, as JSON: the first member of the value.
@@ -28,6 +30,7 @@ struct EventRecord {
         key.removeAll(keepingCapacity: true)
         value.removeAll(keepingCapacity: true)
         headers.removeAll()
+        isOrdered = event.orderingKey != nil
         value.reserveCapacity(body.count + 128)
         // These two are needed as text; the others are copied as they stand.
         let drawnID = event.id == nil ? stamp.drawID() : []

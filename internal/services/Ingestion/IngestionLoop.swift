@@ -42,6 +42,7 @@ final class IngestionLoop {
     private let filter: DuplicateFilter
     private var producer: Producer!
     private var topic: ProducerTopic!
+    private var rota: PartitionRota
     private var pending = SlotTable<Pending>()
 
     init(
@@ -55,6 +56,8 @@ final class IngestionLoop {
         access = try EventAccess(configuration, isOpen: isOpen)
         parser = EventParser(maximumBytes: limits.maxSizeBytes)
         filter = Self.makeFilter(context, health, loop)
+        let partitions = configuration.kafka.partitions
+        rota = PartitionRota(partitions: partitions, turnMs: Self.lingerMs, startingAt: .random(in: 0..<partitions))
         let index = health.addLoop()
         let log = context.logger
         let limiter = LogLimiter()
@@ -182,10 +185,13 @@ final class IngestionLoop {
     }
 
     private func produce(_ record: consuming EventRecord, mark: RedisArgument?, for asker: Asker) {
-        let token = pending.insert(Pending(asker: asker, mark: mark, since: EventLoop.monotonicNanoseconds()))
+        let now = EventLoop.monotonicNanoseconds()
+        let partition = record.isOrdered ? nil : rota.next(now: now)
+        let token = pending.insert(Pending(asker: asker, mark: mark, since: now))
         let result = record.key.withUnsafeBytes { key in
             record.value.withUnsafeBytes { value in
-                producer.produce(to: topic, key: key, value: value, headers: record.headers, token: token)
+                producer.produce(
+                    to: topic, partition: partition, key: key, value: value, headers: record.headers, token: token)
             }
         }
         if let verdict = Verdict(result) { settle(token, verdict) }
