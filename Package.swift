@@ -177,7 +177,8 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "bench-micro",
         dependencies: [
-            "CMeasuring", "Ingestion", "Dispatching", "ServiceSupport", "Records", "Routing", "Settling", "Delivering",
+            "CMeasuring", "Ingestion", "Dispatching", "Observing", "ServiceSupport", "Records", "Routing", "Settling",
+            "Delivering",
             "StandardWebhooks", "Kafka", "EventLoops", "JSONScanning", "WireFormat", "Metrics", "Flags", "LifeCycle",
         ],
         path: "Benchmarks/Micro/Bench", swiftSettings: strict),

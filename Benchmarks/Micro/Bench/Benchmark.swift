@@ -39,7 +39,8 @@ struct Benchmark: Sendable {
     }
 
     static var all: [Benchmark] {
-        eventBenchmarks + recordBenchmarks + routingBenchmarks + signingBenchmarks + settlingBenchmarks
+        eventBenchmarks + recordBenchmarks + historyBenchmarks + routingBenchmarks + signingBenchmarks
+            + settlingBenchmarks
             + decisionBenchmarks + metricBenchmarks
     }
 

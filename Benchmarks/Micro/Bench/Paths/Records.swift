@@ -20,7 +20,7 @@ let recordBenchmarks: [Benchmark] = [
         }
     },
     Benchmark("outcome.encode", operations: 20_000) {
-        let outcome = sampleOutcome
+        let outcome = Sample.outcome(requestID: 0x1234_5678_9abc_def0)
         let bytes = outcome.encoded().count
         return Benchmark.Work(
             run: { count in
@@ -35,7 +35,7 @@ let recordBenchmarks: [Benchmark] = [
             }, expected: { UInt64(bytes * $0) - 9 })
     },
     Benchmark("outcome.decode", operations: 20_000) {
-        let bytes = sampleOutcome.encoded()
+        let bytes = Sample.outcome(requestID: 0x1234_5678_9abc_def0).encoded()
         return Benchmark.Work(
             run: { count in
                 var total: UInt64 = 0
@@ -98,25 +98,3 @@ private func filled(_ fields: [(StaticString, String)]) -> Benchmark.Work {
             return UInt64(total)
         }, expected: { UInt64($0 * bytes) })
 }
-
-private let sampleOutcome: Outcome = {
-    var outcome = Outcome()
-    outcome.kind = .delivered
-    outcome.delivery = DeliveryID(random: 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210)
-    outcome.webhookID = "0192f0c1-1111-7222-8333-444455556666"
-    outcome.webhookVersion = 3
-    outcome.tenant = "default"
-    outcome.eventID = "ord-20261121-0000042"
-    outcome.eventType = "order.created"
-    (outcome.sourceTopic, outcome.sourcePartition, outcome.sourceOffset) = ("martlet.events", 7, 123_456_789)
-    outcome.sourceTimestampMs = 1_795_000_000_000
-    outcome.fanOut = 1
-    outcome.requestID = 0x1234_5678_9abc_def0
-    outcome.attempt = 1
-    outcome.startedAtMs = 1_795_000_000_100
-    outcome.durationUs = 12_345
-    outcome.status = 204
-    (outcome.originTopic, outcome.originPartition, outcome.originOffset) = ("martlet.events", 7, 123_456_789)
-    outcome.eventTimeMs = 1_795_000_000_000
-    return outcome
-}()
