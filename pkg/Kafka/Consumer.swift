@@ -297,6 +297,7 @@ extension ConsumerConfiguration {
         properties.set("heartbeat.interval.ms", max(100, sessionTimeoutMilliseconds / 6))
         properties.set("max.poll.interval.ms", maxPollIntervalMilliseconds)
         properties.set("fetch.wait.max.ms", fetchWaitMilliseconds)
+        properties.set("fetch.min.bytes", fetchMinBytes)
         properties.set("queued.max.messages.kbytes", queuedMaxKilobytes)
         // Where the prefetch queue is full the fetcher waits; 1 s on versions that do not know this.
         properties.setIfKnown("fetch.queue.backoff.ms", 20)

@@ -115,8 +115,11 @@ public struct ConsumerConfiguration: Sendable {
     public var sessionTimeoutMilliseconds = 6_000
     /// A control loop that did not turn for so long loses its partitions.
     public var maxPollIntervalMilliseconds = 300_000
-    /// How long a broker may hold an empty fetch. The in-memory broker always waits that long: give it 10.
+    /// How long a broker may hold a fetch that has fewer bytes than `fetchMinBytes`. The in-memory broker always waits that long for an
+    /// empty one: give it 10.
     public var fetchWaitMilliseconds = 100
+    /// What makes a fetch worth answering before that time; more makes fewer and larger fetches of many partitions that get a little each.
+    public var fetchMinBytes = 1
     /// Prefetched bytes, for each partition.
     public var queuedMaxKilobytes = 4_096
     public var isolationLevel = IsolationLevel.readCommitted

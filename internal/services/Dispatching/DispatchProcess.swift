@@ -41,14 +41,11 @@ struct DispatchProcess: Sendable {
         for (worker, thread) in zip(workers, threads) {
             worker.events = coordinator.events(onHealth: { onHealth(worker.number, $0) })
             thread.start(name: "dispatch-\(worker.number)")
-            let producer = configuration.producer("\(context.name)-\(worker.number)", logger: log)
+            let producer = producer(context, worker.number)
             try await thread.run { _ in Result { try worker.begin(producer) } }.get()
         }
         control.start(name: "dispatch-control")
-        let instanceID = configuration.dispatcher.instanceID
-        let consumer = configuration.consumer(
-            context.name, group: configuration.dispatcher.group, instanceID: instanceID.isEmpty ? nil : instanceID,
-            logger: log)
+        let consumer = consumer(context)
         let reader = configuration.logReader("\(context.name)-reader", logger: log)
         try await control.run { _ in Result { try coordinator.begin(consumer, reader) } }.get()
         var heartbeats = [Heartbeat("dispatch-control", of: control.loop)]
@@ -58,6 +55,22 @@ struct DispatchProcess: Sendable {
         return DispatchProcess(
             control: control, workerThreads: threads, workers: workers, coordinator: coordinator, log: log,
             heartbeats: heartbeats)
+    }
+
+    private static func producer(_ context: ServiceContext, _ worker: Int) -> ProducerConfiguration {
+        var producer = context.configuration.producer("\(context.name)-\(worker)", logger: context.logger)
+        producer.lingerMilliseconds = DispatchSettings.lingerMs
+        return producer
+    }
+
+    private static func consumer(_ context: ServiceContext) -> ConsumerConfiguration {
+        let settings = context.configuration.dispatcher
+        var consumer = context.configuration.consumer(
+            context.name, group: settings.group, instanceID: settings.instanceID.isEmpty ? nil : settings.instanceID,
+            logger: context.logger)
+        consumer.fetchMinBytes = DispatchSettings.fetchMinBytes
+        consumer.fetchWaitMilliseconds = min(consumer.fetchWaitMilliseconds, DispatchSettings.fetchWaitMs)
+        return consumer
     }
 
     /// Gives the partitions back, leaves the group, closes the producers, ends the threads.

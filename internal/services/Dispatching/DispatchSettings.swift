@@ -32,6 +32,12 @@ struct DispatchSettings: Sendable {
     static let batchRecords = 256
     /// Deliveries admitted but not yet started, per worker: enough to keep every slot busy until the next turn.
     static let maxReady = 1_024
+    /// How long an outcome may wait for others of its partition: librdkafka makes one request for each batch of each partition, and
+    /// with sixteen partitions most batches of a shorter wait hold one record.
+    static let lingerMs = 20
+    /// A fetch is answered when so much has come or the time is up, whichever is first: for the same reason, on the way in.
+    static let fetchMinBytes = 32 << 10
+    static let fetchWaitMs = 10
     static let commitIntervalMs: UInt64 = 250
     static let heartbeatMs: UInt64 = 20
     /// How long requests under way may go on when a partition is taken away, and how long their outcomes are awaited then.
