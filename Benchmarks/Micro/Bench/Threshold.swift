@@ -3,7 +3,7 @@ import JSONScanning
 
 /// What an operation may take.
 struct Threshold: Sendable {
-    /// More fail the run.
+    /// More fail the run. Those of a C library count too, and may differ with its version: the signature's are OpenSSL's.
     var allocations: Double
     /// As it was on the machine that `Benchmarks/LOG.md` names; times are not compared but marked where they are more than `tolerance` as long.
     var nanoseconds: Double

@@ -1,4 +1,5 @@
 internal import HTTPServing
+package import ServiceSupport
 
 /// What `IngestionLoop` does with each event between its socket and Kafka: opened for `Benchmarks/Micro`, which measures it.
 package struct IngestionHotPath {
@@ -14,5 +15,18 @@ package struct IngestionHotPath {
         guard let event = try? parser.parse(body) else { return nil }
         record.build(event, body: body, tenant: tenant, traceParent: nil, stamp: &stamp)
         return record.value.count
+    }
+
+    /// Makes the records of a batch of events. Returns the bytes of their values; nil where the batch is refused.
+    package mutating func buildBatch(
+        _ body: UnsafeRawBufferPointer, tenant: String, limits: EventSettings
+    ) -> Int? {
+        guard let places = try? parser.parseBatch(body, limits) else { return nil }
+        var bytes = 0
+        for place in places {
+            guard let built = build(UnsafeRawBufferPointer(rebasing: body[place]), tenant: tenant) else { return nil }
+            bytes += built
+        }
+        return bytes
     }
 }
