@@ -177,7 +177,8 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "bench-micro",
         dependencies: [
-            "CMeasuring", "Ingestion", "Dispatching", "Observing", "ServiceSupport", "Records", "Routing", "Settling",
+            "CMeasuring", "Ingestion", "Dispatching", "Observing", "Scheduling", "HTTPSending", "ServiceSupport",
+            "Records", "Routing", "Settling",
             "Delivering",
             "StandardWebhooks", "Kafka", "EventLoops", "JSONScanning", "WireFormat", "Metrics", "Flags", "LifeCycle",
         ],

@@ -41,7 +41,7 @@ struct Benchmark: Sendable {
     static var all: [Benchmark] {
         eventBenchmarks + recordBenchmarks + historyBenchmarks + routingBenchmarks + signingBenchmarks
             + settlingBenchmarks
-            + decisionBenchmarks + metricBenchmarks
+            + decisionBenchmarks + retryIndexBenchmarks + metricBenchmarks
     }
 
     /// The median of `rounds`, after one that is not counted.

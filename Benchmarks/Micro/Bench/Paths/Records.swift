@@ -1,5 +1,6 @@
 import Dispatching
 import EventLoops
+import HTTPSending
 import Kafka
 import Records
 import WireFormat
@@ -8,6 +9,27 @@ import WireFormat
 let recordBenchmarks: [Benchmark] = [
     Benchmark("headers/event", operations: 20_000) { filled(eventHeaders) },
     Benchmark("headers/delivery", operations: 20_000) { filled(deliveryHeaders) },
+    // Those of the event are rendered once for all its webhooks; the others are a request's own.
+    Benchmark("headers/request", operations: 20_000) {
+        var event = HeaderLines()
+        for (name, value) in eventHeaders.prefix(6) { event.append("ce-\(name)", value) }
+        let shared = event
+        return Benchmark.Work(
+            run: { count in
+                var lines = HeaderLines()
+                var total = 0
+                for _ in 0..<count {
+                    lines.removeAll()
+                    lines.append(contentsOf: shared)
+                    lines.append("webhook-id", "ord-20261121-0000042")
+                    lines.append("webhook-timestamp", "1795000000")
+                    lines.append("webhook-attempt", "1")
+                    lines.append("webhook-signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=")
+                    total += lines.count
+                }
+                return UInt64(total)
+            }, expected: { UInt64($0 * 10) })
+    },
     Benchmark("record.read", operations: 5_000) { use in
         try withRecord(key: "default", value: Sample.eventBody(bytes: 500), headers: eventHeaders) { record in
             use(
