@@ -29,9 +29,9 @@ struct DispatchSettings: Sendable {
     var maxSleep: UInt64
 
     /// Of one drain of a partition: so that partitions take turns.
-    static let batchRecords = 256
+    static let batchRecords = 128
     /// Deliveries admitted but not yet started, per worker: enough to keep every slot busy until the next turn.
-    static let maxReady = 1_024
+    static let maxReady = 256
     /// How long an outcome may wait for others of its partition: librdkafka makes one request for each batch of each partition, and
     /// with sixteen partitions most batches of a shorter wait hold one record.
     static let lingerMs = 20

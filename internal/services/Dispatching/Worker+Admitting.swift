@@ -11,7 +11,7 @@ struct WaitingDeliveries {
 
 /// Which deliveries start, which wait a moment for their webhook, and which are parked for its sake.
 extension Worker {
-    /// Starts what is ready, as far as the crash bound and the webhooks' gates allow.
+    /// Starts what is ready, as far as the loop's window, the crash bound and the webhooks' gates allow.
     func startReady() {
         while !ready.isEmpty {
             guard acquireOpen() else { return }
@@ -27,9 +27,10 @@ extension Worker {
         }
     }
 
-    /// The crash bound: a place among the process's open requests.
+    /// A place in the window, and of the crash bound: among the process's open requests.
     private func acquireOpen() -> Bool {
-        isConfirmed && !hasSlept && !open.isStalled && open.acquire(limit: settings.bound.maxOpen)
+        isConfirmed && !hasSlept && !open.isStalled && window.allowsStart(now: loop.now)
+            && open.acquire(limit: settings.bound.maxOpen)
     }
 
     /// Holds a place among the open requests.

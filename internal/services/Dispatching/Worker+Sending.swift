@@ -35,8 +35,11 @@ extension Worker {
             endpoint: webhook.endpoint, headers: lines, body: payload, timeoutMilliseconds: webhook.timeoutMs,
             connectTimeoutMilliseconds: min(webhook.timeoutMs, settings.connectTimeoutMs))
         metrics.attempts.increment()
+        let began = loop.now
+        window.started(now: began)
         let id = sender.send(request) { [unowned self] id, result in
             running[id] = nil
+            window.ended(startedAt: began, now: loop.now)
             finished(delivery, webhook, permit, result)
         }
         running[id] = delivery

@@ -44,6 +44,7 @@ final class Worker: @unchecked Sendable {
     var waiting: [String: WaitingDeliveries] = [:]
     var running: [HTTPSendID: Delivery] = [:]
     var unacknowledged = Unacknowledged()
+    var window: StartWindow
     var writes = Slab<Write>()
     /// The highest end of each partition of `attempts` that an acknowledgement told.
     var attemptsEnd: [Int32: Int64] = [:]
@@ -73,6 +74,7 @@ final class Worker: @unchecked Sendable {
         self.open = open
         self.currentTable = currentTable
         signer = try WebhookSigner()
+        window = StartWindow(maximum: settings.bound.maxOpen)
     }
 
     /// On the loop's thread, once, before anything else.
@@ -118,6 +120,7 @@ final class Worker: @unchecked Sendable {
         if isFull, !wasFull { metrics.memoryPauses.increment() }
         wasFull = isFull
         gauges.paused.set(pausedPartitions)
+        window.turned(nanoseconds: EventLoop.monotonicNanoseconds() - loop.now)
     }
 
     /// Sends what is still queued and disconnects. Its partitions have been released.
