@@ -39,25 +39,53 @@ public final class HTTPResponder {
     public func answer(_ problem: HTTPProblem) { answer(problem.response) }
 
     /// Answers with `body`, which is copied, as it is.
-    public func answer(status: Int, contentType: String, _ body: UnsafeRawBufferPointer) {
-        send(status, CollectionOfOne((name: "content-type", value: contentType)), body)
+    public func answer(status: Int, contentType: StaticString, _ body: UnsafeRawBufferPointer) {
+        guard let token = take(status) else { return }
+        var requestID = requestID
+        requestID.withUTF8 { requestID in
+            withUnsafeTemporaryAllocation(of: chttp_header.self, capacity: 2) { headers in
+                headers[0] = chttp_header(name: Self.contentTypeName.text, value: contentType.text)
+                headers[1] = chttp_header(
+                    name: Self.requestIDName.text, value: UnsafeRawBufferPointer(requestID).text)
+                send(token, status, UnsafeBufferPointer(headers), body)
+            }
+        }
     }
 
     private func send(
         _ status: Int, _ headers: some Collection<(name: String, value: String)>, _ body: UnsafeRawBufferPointer
     ) {
-        guard let token else { return }
+        guard let token = take(status) else { return }
+        var packed = PackedHeaders()
+        for header in headers { packed.append(header.name, header.value) }
+        packed.append("\(Self.requestIDName)", requestID)
+        packed.withHeaders { send(token, status, $0, body) }
+    }
+
+    /// The request, to be answered now; nil where it was before.
+    private func take(_ status: Int) -> OpaquePointer? {
+        guard let token else { return nil }
         self.token = nil
         if let deadline { loop.cancel(deadline) }
         onResponse(method, route, status, EventLoop.monotonicNanoseconds() - startedAt)
-        var packed = PackedHeaders()
-        for header in headers { packed.append(header.name, header.value) }
-        packed.append("x-request-id", requestID)
-        packed.withHeaders { headers in
-            chttp_answer(
-                token, Int32(status), reasonPhrase(status).constantText, headers.baseAddress, headers.count,
-                chttp_text(bytes: body.assumingMemoryBound(to: CChar.self).baseAddress, count: body.count))
-        }
+        return token
+    }
+
+    private func send(
+        _ token: OpaquePointer, _ status: Int, _ headers: UnsafeBufferPointer<chttp_header>,
+        _ body: UnsafeRawBufferPointer
+    ) {
+        chttp_answer(
+            token, Int32(status), reasonPhrase(status).constantText, headers.baseAddress, headers.count, body.text)
+    }
+
+    private static let contentTypeName: StaticString = "content-type"
+    private static let requestIDName: StaticString = "x-request-id"
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate var text: chttp_text {
+        chttp_text(bytes: assumingMemoryBound(to: CChar.self).baseAddress, count: count)
     }
 }
 
@@ -66,6 +94,8 @@ extension StaticString {
     fileprivate var constantText: UnsafePointer<CChar> {
         UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)
     }
+
+    fileprivate var text: chttp_text { chttp_text(bytes: constantText, count: utf8CodeUnitCount) }
 }
 
 /// Header names and values in one buffer, for the length of a call.

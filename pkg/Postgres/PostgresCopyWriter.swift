@@ -70,7 +70,10 @@ public struct PostgresCopyWriter: Sendable {
     }
 
     /// `bytea` or `uuid`, or `text` that is known to be valid.
-    public mutating func raw(_ value: some Collection<UInt8>) {
+    public mutating func raw(_ value: [UInt8]) { value.withUnsafeBytes { raw($0) } }
+
+    /// The same, from wherever it lies.
+    public mutating func raw(_ value: UnsafeRawBufferPointer) {
         field(length: Int32(value.count))
         bytes.append(contentsOf: value)
     }
@@ -82,7 +85,7 @@ public struct PostgresCopyWriter: Sendable {
             if utf8.contains(0) {
                 raw(PostgresText.sanitized(UnsafeRawBufferPointer(utf8)))
             } else {
-                raw(utf8)
+                raw(UnsafeRawBufferPointer(utf8))
             }
         }
     }

@@ -1,8 +1,8 @@
 internal import Records
 internal import WireFormat
 
-/// One record of `attempts` that leaves a trace in the database.
-struct HistoryEntry: Sendable {
+/// One record of `attempts` that leaves a trace in the database. An object, because it goes from list to list and holds ten texts.
+final class HistoryEntry: Sendable {
     enum Content: Sendable {
         /// - Parameter at: The time that decides where its row lies, in milliseconds since 1970; nil where it is older than
         ///   what is kept: then it only changes which deliveries are open.
@@ -11,9 +11,15 @@ struct HistoryEntry: Sendable {
         case unreadable([UInt8], reason: String)
     }
 
-    var partition: Int32
-    var offset: Int64
-    var content: Content
+    let partition: Int32
+    let offset: Int64
+    let content: Content
+
+    init(partition: Int32, offset: Int64, content: Content) {
+        self.partition = partition
+        self.offset = offset
+        self.content = content
+    }
 
     /// Roughly what it holds in memory.
     var size: Int {
@@ -78,9 +84,9 @@ struct HistoryBatch: Sendable {
         var batch = self
         batch.entries = entries.map { entry in
             guard case .outcome(let outcome, _) = entry.content else { return entry }
-            var entry = entry
-            entry.content = .unreadable(outcome.encoded(), reason: reason)
-            return entry
+            return HistoryEntry(
+                partition: entry.partition, offset: entry.offset,
+                content: .unreadable(outcome.encoded(), reason: reason))
         }
         return batch
     }

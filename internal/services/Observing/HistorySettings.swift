@@ -27,8 +27,8 @@ public struct HistorySettings: Sendable {
     /// How long a first outcome waits for company: a transaction costs as much as a hundred rows. Longer after a batch of
     /// `busyEntries` or more, when there is much to save.
     public var lingerMs = 10
-    public var busyLingerMs = 40
-    public var busyEntries = 250
+    public var busyLingerMs = 100
+    public var busyEntries = 20
     /// Outcomes taken from Kafka and not stored yet: beyond either bound Kafka waits.
     public var maxBufferedEntries = 20_000
     public var maxBufferedBytes = 32 << 20

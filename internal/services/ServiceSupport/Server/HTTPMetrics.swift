@@ -18,8 +18,8 @@ final class HTTPMetrics: Sendable {
 
     private let requests: MetricFamily<Counter>
     private let durations: MetricFamily<Histogram>
-    /// Found by one look-up; the families' own is by arrays of strings.
-    private let series = Mutex<[Key: Series]>([:])
+    /// Found by one look-up; the families' own is by arrays of strings. The last one is nearly always the next one too.
+    private let series = Mutex<(all: [Key: Series], last: (key: Key, series: Series)?)>(([:], nil))
 
     init(_ registry: MetricsRegistry) {
         requests = registry.counter(
@@ -33,9 +33,18 @@ final class HTTPMetrics: Sendable {
     /// - Parameter route: A route's pattern, never a path: labels are bounded.
     func answered(method: String, route: String, status: Int, nanoseconds: UInt64) {
         let key = Key(method: method, route: route, status: status)
-        let found = series.withLock { $0[key] } ?? add(key)
+        let found = find(key) ?? add(key)
         found.requests.increment()
         found.duration.observe(nanoseconds: nanoseconds)
+    }
+
+    private func find(_ key: Key) -> Series? {
+        series.withLock { series in
+            if let last = series.last, last.key == key { return last.series }
+            guard let found = series.all[key] else { return nil }
+            series.last = (key, found)
+            return found
+        }
     }
 
     /// A client may send any method: those that no route has are one, and make no entry.
@@ -45,7 +54,7 @@ final class HTTPMetrics: Sendable {
         let made = Series(
             requests: requests.labelled(method, key.route, "\(key.status)"),
             duration: durations.labelled(method, key.route))
-        if isKnown { series.withLock { $0[key] = made } }
+        if isKnown { series.withLock { $0.all[key] = made } }
         return made
     }
 }
