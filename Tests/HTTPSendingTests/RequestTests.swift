@@ -51,6 +51,27 @@ import Testing
         #expect(lines(headers) == ["a: b"])
     }
 
+    @Test func joinedLinesShareAnEntry() {
+        var headers = HeaderLines()
+        headers.append("user-agent", "mine")
+        headers.joins = true
+        headers.append("x-empty", "")
+        headers.append("a", "b")
+        headers.append("bad", "1\r\nX-Evil: 1")
+        headers.append("c", "")
+        headers.append("d", "e")
+        #expect(lines(headers) == ["user-agent: mine", "x-empty;", "a: b\r\nc: \r\nd: e"])
+        var other = HeaderLines()
+        other.append("f", "g")
+        headers.append(contentsOf: other)
+        headers.append("h", "i")
+        #expect(lines(headers).suffix(2) == ["f: g", "h: i"])
+        headers.removeAll()
+        headers.append("a", "b")
+        headers.append("c", "d")
+        #expect(lines(headers) == ["a: b", "c: d"])
+    }
+
     @Test(arguments: ["a\rb", "a\nb", "a\r\nX-Evil: 1", "a\u{0}b", "\r\n"]) func aValueStaysInItsLine(value: String) {
         var headers = HeaderLines()
         headers.append("before", "1")

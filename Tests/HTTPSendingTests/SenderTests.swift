@@ -67,6 +67,31 @@ struct Bench {
         #expect(request.body == Array(#"{"a":1}"#.utf8))
     }
 
+    @Test func joinedLinesArriveAsLinesOfTheirOwn() async throws {
+        let head = Mutex("")
+        let bench = try Bench { connection, _ in
+            let request = connection.request()
+            head.withLock { $0 = request?.head ?? "" }
+            connection.answer("200 OK", body: "")
+        }
+        defer { bench.server.stop() }
+        var headers = HeaderLines()
+        headers.append("user-agent", "mine")
+        headers.joins = true
+        headers.append("webhook-id", "msg_1")
+        headers.append("content-type", "application/json")
+        headers.append("ce-subject", "")
+        headers.append("webhook-attempt", "1")
+        #expect(try await bench.post(headers: headers).status == 200)
+        let lines = head.withLock { $0 }.split(separator: "\r\n").map(String.init)
+        #expect(
+            Set(lines) == [
+                "POST / HTTP/1.1", "Host: 127.0.0.1:\(bench.server.port)", "user-agent: mine", "webhook-id: msg_1",
+                "content-type: application/json", "ce-subject: ", "webhook-attempt: 1", "Content-Length: 2",
+            ])
+        #expect(lines.count == 8)
+    }
+
     @Test(arguments: [HTTPSendMethod.get, .post, .put, .patch, .delete]) func methodsAreSent(method: HTTPSendMethod)
         async throws
     {

@@ -105,6 +105,21 @@ private final class Keeper {
         await reader.close()
     }
 
+    @Test func packedHeadersAreVisitedInOrder() {
+        var headers = RecordHeaders(reserving: 16)
+        headers.append("a", "1")
+        headers.append("null", nil as UnsafeRawBufferPointer?)
+        headers.append("", "")
+        headers.append("a", String(repeating: "x", count: 300))
+        var seen: [String] = []
+        headers.forEach { name, value in
+            seen.append(
+                String(decoding: name, as: UTF8.self) + "="
+                    + (value.map { String(decoding: $0, as: UTF8.self) } ?? "null"))
+        }
+        #expect(seen == ["a=1", "null=null", "=", "a=" + String(repeating: "x", count: 300)])
+    }
+
     @Test func logLinesReachTheSink() async throws {
         let lines = Lines()
         let client = KafkaConfiguration(brokers: "127.0.0.1:1", clientID: "test", log: { lines.add($0) })

@@ -8,6 +8,9 @@ public struct RecordHeaders: Sendable {
 
     public static let none = RecordHeaders()
 
+    /// With room for so many bytes.
+    public init(reserving bytes: Int) { self.bytes.reserveCapacity(bytes) }
+
     /// What they take in memory.
     public var byteCount: Int { bytes.count }
 
@@ -53,6 +56,25 @@ public struct RecordHeaders: Sendable {
     ) {
         record.forEachHeader { name, value in
             if isIncluded(name) { append(name, value) }
+        }
+    }
+
+    /// Visits the headers in order. The buffers are valid during the call.
+    public func forEach(_ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?) -> Void) {
+        bytes.withUnsafeBytes { bytes in
+            var index = 0
+            for _ in 0..<count {
+                let nameLength = Int(bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
+                let valueLength = bytes.loadUnaligned(fromByteOffset: index + 4, as: UInt32.self)
+                let name = UnsafeRawBufferPointer(rebasing: bytes[(index + 8)..<(index + 8 + nameLength)])
+                index += 8 + nameLength
+                guard valueLength != .max else {
+                    body(name, nil)
+                    continue
+                }
+                body(name, UnsafeRawBufferPointer(rebasing: bytes[index..<(index + Int(valueLength))]))
+                index += Int(valueLength)
+            }
         }
     }
 

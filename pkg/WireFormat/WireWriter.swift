@@ -6,6 +6,9 @@ public struct WireWriter {
 
     public init() {}
 
+    /// Empties it; the memory stays.
+    public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
     public mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
 
     /// uint32, uint64, bool, enum.

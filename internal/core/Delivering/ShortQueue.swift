@@ -11,46 +11,55 @@ public struct ShortQueueBounds: Equatable, Sendable {
 
 /// What waits a moment for its webhook's limit, so that a burst is smoothed: bounded in time and bytes. What does not fit or
 /// has waited too long is parked, so a partition never waits for an endpoint. Times are monotonic nanoseconds.
+///
+/// Every delivery goes through one: inlinable, so that the module that uses it gets a version for its type.
 public struct ShortQueue<Element> {
-    fileprivate struct Entry {
-        var element: Element
-        var bytes: Int
-        var since: UInt64
+    @usableFromInline struct Entry {
+        @usableFromInline var element: Element
+        @usableFromInline var bytes: Int
+        @usableFromInline var since: UInt64
+
+        @inlinable init(element: Element, bytes: Int, since: UInt64) {
+            self.element = element
+            self.bytes = bytes
+            self.since = since
+        }
     }
 
-    private let bounds: ShortQueueBounds
-    private var entries: [Entry] = []
-    private var head = 0
-    public private(set) var bytes = 0
+    @usableFromInline let bounds: ShortQueueBounds
+    @usableFromInline var entries: [Entry] = []
+    @usableFromInline var head = 0
+    @usableFromInline var held = 0
+    public var bytes: Int { held }
 
-    public init(bounds: ShortQueueBounds) { self.bounds = bounds }
+    @inlinable public init(bounds: ShortQueueBounds) { self.bounds = bounds }
 
-    public var isEmpty: Bool { head == entries.count }
-    public var count: Int { entries.count - head }
+    @inlinable public var isEmpty: Bool { head == entries.count }
+    @inlinable public var count: Int { entries.count - head }
 
-    public var first: Element? { isEmpty ? nil : entries[head].element }
+    @inlinable public var first: Element? { isEmpty ? nil : entries[head].element }
 
     /// False where it does not fit.
-    public mutating func append(_ element: Element, bytes size: Int, now: UInt64) -> Bool {
-        guard bytes + size <= bounds.bytes else { return false }
-        bytes += size
+    @inlinable public mutating func append(_ element: Element, bytes size: Int, now: UInt64) -> Bool {
+        guard held + size <= bounds.bytes else { return false }
+        held += size
         entries.append(Entry(element: element, bytes: size, since: now))
         return true
     }
 
     /// The oldest, where its webhook has room for it.
-    public mutating func popFirst() -> Element? { isEmpty ? nil : pop() }
+    @inlinable public mutating func popFirst() -> Element? { isEmpty ? nil : pop() }
 
     /// The oldest, where it has waited too long.
-    public mutating func popExpired(now: UInt64) -> Element? {
+    @inlinable public mutating func popExpired(now: UInt64) -> Element? {
         guard !isEmpty, now >= entries[head].since + bounds.wait else { return nil }
         return pop()
     }
 
-    private mutating func pop() -> Element {
+    @inlinable mutating func pop() -> Element {
         let entry = entries[head]
         head += 1
-        bytes -= entry.bytes
+        held -= entry.bytes
         if isEmpty {
             entries.removeAll(keepingCapacity: true)
             head = 0

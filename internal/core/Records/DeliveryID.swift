@@ -55,7 +55,17 @@ public struct DeliveryID: Hashable, Sendable, CustomStringConvertible {
     /// 64 of its bits, for tables whose size counts and where taking one delivery for another costs little.
     public var word: UInt64 { low }
 
-    public var description: String { "dlv_" + hexText(high) + hexText(low) }
+    public var description: String { withText { String(decoding: $0, as: UTF8.self) } }
+
+    /// Calls `body` with the text's bytes, which are valid during the call.
+    public func withText<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(byteCount: 36, alignment: 1) { text in
+            text.copyBytes(from: "dlv_".utf8)
+            fillHex(UnsafeMutableRawBufferPointer(rebasing: text[4..<20]), high)
+            fillHex(UnsafeMutableRawBufferPointer(rebasing: text[20..<36]), low)
+            return body(UnsafeRawBufferPointer(text))
+        }
+    }
 }
 
 /// Makes the ids of the deliveries of one partition. They follow from what the log itself holds, so a record read again
@@ -105,11 +115,15 @@ public func webhookMessageID(tenant: String, source: String, eventID: String) ->
 /// Sixteen lower-case hexadecimal digits.
 func hexText(_ word: UInt64) -> String {
     String(unsafeUninitializedCapacity: 16) { buffer in
-        for index in 0..<16 {
-            let digit = UInt8(truncatingIfNeeded: word >> (60 - 4 * index)) & 15
-            buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-        }
+        fillHex(UnsafeMutableRawBufferPointer(buffer), word)
         return 16
+    }
+}
+
+private func fillHex(_ digits: UnsafeMutableRawBufferPointer, _ word: UInt64) {
+    for index in 0..<16 {
+        let digit = UInt8(truncatingIfNeeded: word >> (60 - 4 * index)) & 15
+        digits[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
     }
 }
 

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import HTTPSending
 internal import Kafka
 internal import Records
 internal import Settling
@@ -72,6 +73,8 @@ final class Delivery {
     var outcome = Outcome()
     /// Since its request ended.
     var ticket: Unacknowledged.Ticket?
+    /// The request under way.
+    var request: HTTPSendID?
     /// Whether it counts among the process's open requests.
     var isOpen = false
     /// Its payload fits into no record.
@@ -88,8 +91,13 @@ final class Delivery {
         attemptsBefore = fields?.attempt ?? 0
         generation = fields?.generation ?? 0
         parent = fields?.parent
-        let beginnings = [fields?.since ?? 0, fields?.originTimestamp ?? 0, source.timestamp]
-        since = beginnings.first { $0 > 0 } ?? clinux_realtime_ms()
+        if let fields, fields.since > 0 {
+            since = fields.since
+        } else if let fields, fields.originTimestamp > 0 {
+            since = fields.originTimestamp
+        } else {
+            since = source.timestamp > 0 ? source.timestamp : clinux_realtime_ms()
+        }
         if let fields, !fields.failure.isEmpty { failure = (fields.failure, fields.status) }
     }
 
@@ -120,6 +128,7 @@ final class Delivery {
         outcome.generation = generation
         outcome.startedAtMs = startedAtMs
         outcome.parent = parent
+        let origin = origin
         outcome.originTopic = origin.topic
         outcome.originPartition = origin.partition
         outcome.originOffset = origin.offset

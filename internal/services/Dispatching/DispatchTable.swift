@@ -23,17 +23,15 @@ final class DispatchTable: Sendable {
         self.byID = byID
     }
 
-    /// The enabled webhooks of the tenant that take this type.
-    func match(tenant: String, type: String) -> [CompiledWebhook] {
-        guard let part = tenants[tenant] else { return [] }
-        var found: [CompiledWebhook] = []
+    /// Calls `found` with each enabled webhook of the tenant that takes this type.
+    func match(tenant: String, type: String, _ found: (CompiledWebhook) -> Void) {
+        guard let part = tenants[tenant] else { return }
         var type = type
         type.withUTF8 { bytes in
             part.source.index.match(UnsafeRawBufferPointer(bytes)) { position in
-                if let webhook = part.webhooks[position], webhook.isEnabled { found.append(webhook) }
+                if let webhook = part.webhooks[position], webhook.isEnabled { found(webhook) }
             }
         }
-        return found
     }
 }
 

@@ -18,7 +18,8 @@ final class DispatcherMetrics: Sendable {
     private let records: Counter
     private let successes: Counter
     private let failures: MetricFamily<Counter>
-    private let outcomes: [Outcome.Kind: Counter]
+    /// By the kind's number.
+    private let outcomes: [Counter]
     private let duration: Histogram
     private let latency: Histogram
     private let inFlight: MetricFamily<Gauge>
@@ -39,7 +40,7 @@ final class DispatcherMetrics: Sendable {
             buckets: Histogram.latencyBuckets)
         let settled = registry.counter(
             "webhook_delivery_outcomes_total", help: "Outcomes acknowledged in attempts, by kind.", labels: ["kind"])
-        outcomes = Dictionary(uniqueKeysWithValues: Outcome.Kind.allCases.map { ($0, settled.labelled($0.name)) })
+        outcomes = Outcome.Kind.allCases.map { settled.labelled($0.name) }
         parked = registry.counter(
             "webhook_delivery_parked_total", help: "Deliveries put aside without a request, by reason.",
             labels: ["reason"])
@@ -82,11 +83,12 @@ final class DispatcherMetrics: Sendable {
         }
     }
 
-    func settled(_ outcome: Outcome) {
-        outcomes[outcome.kind]?.increment()
-        if outcome.kind == .delivered, outcome.generation == 0 {
-            let ended = outcome.startedAtMs + Int64(outcome.durationUs / 1_000)
-            latency.observe(Double(max(0, ended - outcome.sourceTimestampMs)) / 1_000)
+    func settled(_ delivery: Delivery) {
+        let kind = delivery.outcome.kind
+        outcomes[Int(kind.rawValue)].increment()
+        if kind == .delivered, delivery.generation == 0 {
+            let ended = delivery.outcome.startedAtMs + Int64(delivery.outcome.durationUs / 1_000)
+            latency.observe(Double(max(0, ended - delivery.source.timestamp)) / 1_000)
         }
     }
 

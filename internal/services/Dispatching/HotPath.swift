@@ -15,7 +15,11 @@ package struct DispatchingHotPath: Sendable {
     }
 
     /// To how many webhooks an event goes.
-    package func route(tenant: String, type: String) -> Int { table.match(tenant: tenant, type: type).count }
+    package func route(tenant: String, type: String) -> Int {
+        var count = 0
+        table.match(tenant: tenant, type: type) { _ in count += 1 }
+        return count
+    }
 
     /// Reads what an event's record says of it. Returns the bytes of its type; nil where it cannot be sent.
     package static func read(_ record: borrowing Record) -> Int? {

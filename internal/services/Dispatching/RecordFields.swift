@@ -1,3 +1,4 @@
+internal import Glibc
 internal import HTTPSending
 internal import Kafka
 internal import Records
@@ -8,15 +9,12 @@ struct RecordFields {
     var eventID = ""
     var eventType = ""
     var eventSource = ""
-    var eventTime = ""
     var eventSubject = ""
     var tenant = defaultTenant
     /// Of a record of `deliveries`; nil in one that brings an event.
     var delivery: DeliveryFields?
     /// CloudEvents attributes and what else belongs to the event, as they came.
-    var eventHeaders = RecordHeaders()
-    /// The lines that say the same to an endpoint: CloudEvents' HTTP binding in binary mode.
-    var requestLines = HeaderLines()
+    var eventHeaders = RecordHeaders(reserving: 512)
 
     struct DeliveryFields {
         var id: DeliveryID?
@@ -40,27 +38,15 @@ struct RecordFields {
     ///   letter, say, that someone has copied to a topic of events.
     init(_ record: borrowing Record, isDelivery: Bool) {
         if isDelivery { delivery = DeliveryFields() }
-        var hasContentType = false
         record.forEachHeader { name, value in
             guard let value else { return }
-            if name.starts(with: "martlet-".utf8) {
+            if name.hasPrefix("martlet-") {
                 delivery?.read(name, value)
                 return
             }
             eventHeaders.append(name, value)
-            if name.starts(with: "ce_".utf8) {
-                read(attribute: name, value)
-                appendRequestLine("ce-" + String(decoding: name[3...], as: UTF8.self), value, encodes: true)
-            } else if name.is(RecordHeader.tenant) {
-                tenant = String(decoding: value, as: UTF8.self)
-            } else if name.is(RecordHeader.contentType) {
-                hasContentType = true
-                appendRequestLine("content-type", value, encodes: false)
-            } else if name.is(RecordHeader.traceParent) {
-                appendRequestLine("traceparent", value, encodes: false)
-            }
+            read(attribute: name, value)
         }
-        if !hasContentType { requestLines.append("content-type", "application/json") }
     }
 
     /// Why no endpoint can be sent this, nil where it can: CloudEvents requires these attributes.
@@ -79,27 +65,55 @@ struct RecordFields {
             eventType = String(decoding: value, as: UTF8.self)
         } else if name.is(RecordHeader.source) {
             eventSource = String(decoding: value, as: UTF8.self)
-        } else if name.is(RecordHeader.time) {
-            eventTime = String(decoding: value, as: UTF8.self)
         } else if name.is(RecordHeader.subject) {
             eventSubject = String(decoding: value, as: UTF8.self)
+        } else if name.is(RecordHeader.tenant) {
+            tenant = String(decoding: value, as: UTF8.self)
         }
+    }
+
+    /// Adds the lines that say to an endpoint what the headers say: CloudEvents' HTTP binding in binary mode.
+    func appendRequestLines(to lines: inout HeaderLines) {
+        var hasContentType = false
+        eventHeaders.forEach { name, value in
+            guard let value else { return }
+            if name.hasPrefix("ce_") {
+                withUnsafeTemporaryAllocation(byteCount: name.count, alignment: 1) { renamed in
+                    renamed.copyMemory(from: name)
+                    renamed[2] = UInt8(ascii: "-")
+                    Self.append(UnsafeRawBufferPointer(renamed), value, encodes: true, to: &lines)
+                }
+            } else if name.is(RecordHeader.contentType) {
+                hasContentType = true
+                Self.append(name, value, encodes: false, to: &lines)
+            } else if name.is(RecordHeader.traceParent) {
+                Self.append(name, value, encodes: false, to: &lines)
+            }
+        }
+        if !hasContentType { lines.append("content-type", "application/json") }
     }
 
     /// CloudEvents' HTTP binding percent-encodes what is no printable ASCII, and space, quote and percent; the other headers
     /// keep those. So no value can end its line; a name that is no header name is left out.
-    private mutating func appendRequestLine(_ name: String, _ value: UnsafeRawBufferPointer, encodes: Bool) {
-        requestLines.append(name) { bytes in
-            for byte in value { Self.append(byte, encodes: encodes, to: &bytes) }
+    private static func append(
+        _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, encodes: Bool, to lines: inout HeaderLines
+    ) {
+        guard value.contains(where: { isSpecial($0, encodes: encodes) }) else {
+            lines.append(name, value)
+            return
         }
+        var encoded: [UInt8] = []
+        for byte in value { append(byte, encodes: encodes, to: &encoded) }
+        encoded.withUnsafeBytes { _ = lines.append(name, $0) }
+    }
+
+    private static func isSpecial(_ byte: UInt8, encodes: Bool) -> Bool {
+        if byte < 0x20 || byte >= 0x7f { return true }
+        return encodes && (byte == 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "%"))
     }
 
     private static func append(_ byte: UInt8, encodes: Bool, to bytes: inout [UInt8]) {
-        let isSpecial = byte == 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "%")
-        if byte >= 0x20, byte < 0x7f, !(encodes && isSpecial) {
-            bytes.append(byte)
-            return
-        }
+        guard isSpecial(byte, encodes: encodes) else { return bytes.append(byte) }
         bytes.append(UInt8(ascii: "%"))
         for digit in [byte >> 4, byte & 15] {
             bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10)
@@ -141,8 +155,9 @@ extension RecordFields.DeliveryFields {
 }
 
 extension UnsafeRawBufferPointer {
-    func `is`(_ name: StaticString) -> Bool {
-        count == name.utf8CodeUnitCount
-            && elementsEqual(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    func `is`(_ name: StaticString) -> Bool { count == name.utf8CodeUnitCount && hasPrefix(name) }
+
+    func hasPrefix(_ prefix: StaticString) -> Bool {
+        count >= prefix.utf8CodeUnitCount && memcmp(baseAddress!, prefix.utf8Start, prefix.utf8CodeUnitCount) == 0
     }
 }

@@ -62,7 +62,7 @@ extension Worker {
 
     /// Starts what waits for one webhook, as far as its gate allows.
     func startWaiting(of webhookID: String) {
-        guard var entry = waiting.removeValue(forKey: webhookID) else { return }
+        guard !waiting.isEmpty, var entry = waiting.removeValue(forKey: webhookID) else { return }
         waiting: while let delivery = entry.queue.first, let webhook = delivery.webhook {
             if delivery.source.partition.isClosing {
                 _ = entry.queue.popFirst()

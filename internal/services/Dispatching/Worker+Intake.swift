@@ -92,24 +92,30 @@ extension Worker {
     private func take(_ record: borrowing Record, _ partition: OwnedPartition, _ table: DispatchTable) {
         let isDelivery = partition.name.topic == settings.topicDeliveries
         let fields = RecordFields(record, isDelivery: isDelivery)
-        let webhooks: [CompiledWebhook?]
-        if isDelivery {
-            webhooks = [fields.delivery.flatMap { table.byID[$0.webhookID] }]
-        } else if fields.defect != nil {
-            webhooks = [nil]
-        } else {
-            webhooks = table.match(tenant: fields.tenant, type: fields.eventType).filter {
-                !OperationalEvent.isAbout($0.id, type: fields.eventType, subject: fields.eventSubject)
-            }
-        }
-        guard let slot = partition.settlement.take(offset: record.offset, fanOut: webhooks.count), !webhooks.isEmpty
+        route(fields, isDelivery: isDelivery, table)
+        guard let slot = partition.settlement.take(offset: record.offset, fanOut: routed.count), !routed.isEmpty
         else { return }
-        let source = Source(record, fields, in: partition, slot: slot, fanOut: webhooks.count, held: held)
-        for webhook in webhooks {
+        let source = Source(record, fields, in: partition, slot: slot, fanOut: routed.count, held: held)
+        for webhook in routed {
             let delivery = Delivery(source, to: webhook)
             let isSettled = partition.settlement.skipIfSettled(
                 slot, offset: source.offset, timestamp: source.timestamp, webhook: delivery.webhookID)
             if isSettled { metrics.skipped.increment() } else { admit(delivery) }
+        }
+    }
+
+    /// Fills `routed`.
+    private func route(_ fields: RecordFields, isDelivery: Bool, _ table: DispatchTable) {
+        routed.removeAll(keepingCapacity: true)
+        if isDelivery {
+            routed.append(fields.delivery.flatMap { table.byID[$0.webhookID] })
+        } else if fields.defect != nil {
+            routed.append(nil)
+        } else {
+            table.match(tenant: fields.tenant, type: fields.eventType) { webhook in
+                if OperationalEvent.isAbout(webhook.id, type: fields.eventType, subject: fields.eventSubject) { return }
+                routed.append(webhook)
+            }
         }
     }
 

@@ -65,7 +65,7 @@ extension Worker {
     }
 
     private func abortRequests(of partitions: [OwnedPartition]) {
-        let ids = running.filter { entry in partitions.contains { $0 === entry.value.source.partition } }.keys
-        for id in ids { sender.abort(id) }
+        let aborted = running.all.filter { delivery in partitions.contains { $0 === delivery.source.partition } }
+        for delivery in aborted { delivery.request.map { sender.abort($0) } }
     }
 }

@@ -37,12 +37,12 @@ extension Worker {
         metrics.attempts.increment()
         let began = loop.now
         window.started(now: began)
-        let id = sender.send(request) { [unowned self] id, result in
-            running[id] = nil
+        let place = running.insert(delivery)
+        delivery.request = sender.send(request) { [unowned self] _, result in
+            _ = running.remove(place)
             window.ended(startedAt: began, now: loop.now)
             finished(delivery, webhook, permit, result)
         }
-        running[id] = delivery
     }
 
     private func buildLines(
@@ -50,8 +50,9 @@ extension Worker {
     ) throws {
         let seconds = nowMs / 1_000
         lines.removeAll()
-        lines.append(contentsOf: delivery.source.fields.requestLines)
         lines.append(contentsOf: webhook.lines)
+        lines.joins = true
+        delivery.source.fields.appendRequestLines(to: &lines)
         lines.append("webhook-id", delivery.source.messageID)
         lines.append("webhook-timestamp", String(seconds))
         lines.append("webhook-attempt", String(delivery.attempts))

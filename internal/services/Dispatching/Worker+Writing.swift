@@ -32,7 +32,7 @@ extension Worker {
             partition.busy -= 1
             if let ticket = delivery.ticket { unacknowledged.remove(ticket) }
             if delivery.isOpen { open.release() }
-            metrics.settled(delivery.outcome)
+            metrics.settled(delivery)
         }
     }
 
@@ -140,7 +140,7 @@ extension Worker {
     }
 
     private func produce(outcome delivery: Delivery, _ token: UInt64) -> ProduceResult {
-        produce(delivery.outcome, delivery.source.partition, key: delivery.id.description, token)
+        delivery.id.withText { produce(delivery.outcome, delivery.source.partition, key: $0, token) }
     }
 
     private func produce(
@@ -154,14 +154,20 @@ extension Worker {
         outcome.requestID = random.next()
         outcome.startedAtMs = clinux_realtime_ms()
         outcome.spans = coverages.map(\.span)
-        return produce(outcome, partition, key: "covered", token)
+        let key: StaticString = "covered"
+        return produce(
+            outcome, partition, key: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount), token)
     }
 
     private func produce(
-        _ outcome: Outcome, _ partition: OwnedPartition, key: String, _ token: UInt64
+        _ outcome: Outcome, _ partition: OwnedPartition, key: UnsafeRawBufferPointer, _ token: UInt64
     ) -> ProduceResult {
-        headers.removeAll()
-        return outcome.encoded().withUnsafeBytes { produce(topics.attempts, partition, key, $0, token) }
+        writer.removeAll()
+        outcome.write(to: &writer)
+        return writer.bytes.withUnsafeBytes { value in
+            producer.produce(
+                to: topics.attempts, partition: partition.name.partition, key: key, value: value, token: token)
+        }
     }
 
     private func produce(signal: Signal, _ token: UInt64) -> ProduceResult {

@@ -10,6 +10,7 @@ internal import Records
 internal import Settling
 internal import StandardWebhooks
 internal import Synchronization
+internal import WireFormat
 
 /// One thread of the dispatcher, and everything that belongs to its partitions: their queues, one HTTP sender with its own
 /// connections, one producer. Confined to its loop's thread; other threads reach it by `loop.execute`.
@@ -42,7 +43,7 @@ final class Worker: @unchecked Sendable {
     var ready = ShortQueue<Delivery>(bounds: ShortQueueBounds(bytes: .max, wait: .max))
     /// Waiting for their webhook's gate; only webhooks that have something waiting.
     var waiting: [String: WaitingDeliveries] = [:]
-    var running: [HTTPSendID: Delivery] = [:]
+    var running = Slab<Delivery>()
     var unacknowledged = Unacknowledged()
     var window: StartWindow
     var writes = Slab<Write>()
@@ -60,6 +61,9 @@ final class Worker: @unchecked Sendable {
     /// Reused for every request and record.
     var lines = HeaderLines()
     var headers = RecordHeaders()
+    var writer = WireWriter()
+    /// The webhooks that the record at hand is for.
+    var routed: [CompiledWebhook?] = []
 
     init(
         number: Int, settings: DispatchSettings, loop: EventLoop, metrics: DispatcherMetrics, log: Logger,
@@ -194,10 +198,13 @@ struct WorkerTopics {
     }
 }
 
-/// Values under small numbers that are used again: a producer's tokens.
+/// Values under small numbers that are used again, such as a producer's tokens.
 struct Slab<Element> {
     private var elements: [Element?] = []
     private var free: [Int] = []
+
+    var count: Int { elements.count - free.count }
+    var all: [Element] { elements.compactMap { $0 } }
 
     mutating func insert(_ element: Element) -> UInt64 {
         if let index = free.popLast() {
