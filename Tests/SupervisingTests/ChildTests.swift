@@ -1,3 +1,4 @@
+import ChildProcesses
 import Glibc
 import TestSupport
 import Testing

@@ -1,3 +1,4 @@
+internal import ChildProcesses
 internal import Synchronization
 
 /// Keeps one program running: what ends is started again, later each time. During the start it is not: then its end is a failure.
@@ -16,7 +17,7 @@ final class Keeper: Sendable {
     init(_ program: ChildProgram, report: @escaping @Sendable (String) -> Void) async throws(SupervisionError) {
         self.program = program
         self.report = report
-        state = Mutex(State(child: try await Child(program)))
+        state = Mutex(State(child: try await starting { () throws(ChildError) in try await Child(program) }))
     }
 
     private var child: Child { state.withLock { $0.child } }
@@ -52,7 +53,7 @@ final class Keeper: Sendable {
         while true {
             try? await Task.sleep(for: delay)
             if state.withLock({ $0.isStopping }) { return false }
-            do throws(SupervisionError) {
+            do throws(ChildError) {
                 let next = try await Child(program)
                 let isStopping = state.withLock { state in
                     state.child = next
@@ -74,4 +75,9 @@ final class Keeper: Sendable {
         }
         await child.stop(within: limit)
     }
+}
+
+/// A program that cannot be started, as an error of supervision.
+func starting<Value: Sendable>(_ body: () async throws(ChildError) -> Value) async throws(SupervisionError) -> Value {
+    do throws(ChildError) { return try await body() } catch { throw SupervisionError(error.description) }
 }

@@ -1,3 +1,4 @@
+internal import ChildProcesses
 internal import Glibc
 internal import Postgres
 internal import ServiceSupport
@@ -61,7 +62,7 @@ struct LocalPostgres {
                 "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C.UTF-8",
             ], log: program.log, user: owner)
-        let reason = try await Child.run(initdb)
+        let reason = try await starting { () throws(ChildError) in try await Child.run(initdb) }
         guard reason == "exit code 0" else {
             throw SupervisionError("initdb failed (\(reason)): \(Files.tail(program.log))")
         }

@@ -1,3 +1,4 @@
+internal import ChildProcesses
 internal import Glibc
 internal import Kafka
 internal import Redis
@@ -69,7 +70,7 @@ struct LocalKafka {
     /// Formats the storage, the first time.
     func prepare() async throws(SupervisionError) {
         guard !Files.exists("\(data)/meta.properties") else { return }
-        let reason = try await Child.run(format)
+        let reason = try await starting { () throws(ChildError) in try await Child.run(format) }
         guard reason == "exit code 0" else {
             throw SupervisionError("Kafka's storage cannot be formatted (\(reason)): \(Files.tail(format.log))")
         }

@@ -1,36 +1,55 @@
 internal import CLinux
 internal import EventLoops
-internal import Glibc
+public import Glibc
 internal import Synchronization
 
 /// What is to be run.
-struct ChildProgram: Sendable {
-    var name: String
-    var executable: String
-    var arguments: [String] = []
-    var environment: [String: String] = [:]
+public struct ChildProgram: Sendable {
+    public var name: String
+    public var executable: String
+    public var arguments: [String]
+    /// Added to the parent's.
+    public var environment: [String: String]
     /// The file that its output is appended to.
-    var log: String
-    /// Another user to run as, where the supervisor is root.
-    var user: String?
-    /// What asks it to stop, SIGTERM or SIGINT; what it gets when the supervisor dies, too.
-    var stopSignal: Int32 = SIGTERM
+    public var log: String
+    /// Another user to run as, where the parent is root.
+    public var user: String?
+    /// What asks it to stop, SIGTERM or SIGINT; what it gets when the parent dies, too.
+    public var stopSignal: Int32
+
+    public init(
+        name: String, executable: String, arguments: [String] = [], environment: [String: String] = [:], log: String,
+        user: String? = nil, stopSignal: Int32 = SIGTERM
+    ) {
+        self.name = name
+        self.executable = executable
+        self.arguments = arguments
+        self.environment = environment
+        self.log = log
+        self.user = user
+        self.stopSignal = stopSignal
+    }
 }
 
-/// One run of a program, which ends when its supervisor does, however that ends: the kernel signals it then (PR_SET_PDEATHSIG, set by
+/// Why a program cannot be started.
+public struct ChildError: Error, Equatable, CustomStringConvertible {
+    public let description: String
+}
+
+/// One run of a program, which ends when its parent does, however that ends: the kernel signals it then (PR_SET_PDEATHSIG, set by
 /// `setpriv`). That is tied to the thread that started it, so each has a thread that waits for its end.
-final class Child: Sendable {
+public final class Child: Sendable {
     private enum State {
         case running(pid: Int32)
         case ended(reason: String)
     }
 
-    let program: ChildProgram
+    public let program: ChildProgram
     private let state: Mutex<State>
     private let ends = AsyncStream.makeStream(of: Void.self)
 
     /// Throws where it cannot be started.
-    init(_ program: ChildProgram) async throws(SupervisionError) {
+    public init(_ program: ChildProgram) async throws(ChildError) {
         self.program = program
         let ended = AsyncStream.makeStream(of: Int32.self)
         let started = await withCheckedContinuation { continuation in
@@ -46,7 +65,7 @@ final class Child: Sendable {
         }
         switch started {
         case .success(let pid): state = Mutex(.running(pid: pid))
-        case .failure(let error): throw SupervisionError("\(program.name) cannot be started: \(error)")
+        case .failure(let error): throw ChildError(description: "\(program.name) cannot be started: \(error)")
         }
         let finish = ends.continuation
         Task { [self] in
@@ -56,7 +75,7 @@ final class Child: Sendable {
     }
 
     /// Runs a program to its end and returns why it ended. Where the task is cancelled, the program is stopped.
-    static func run(_ program: ChildProgram) async throws(SupervisionError) -> String {
+    public static func run(_ program: ChildProgram) async throws(ChildError) -> String {
         let child = try await Child(program)
         await child.waitForEnd()
         // In a task of its own: in a cancelled one nothing waits.
@@ -64,28 +83,28 @@ final class Child: Sendable {
         return child.endReason ?? ""
     }
 
-    var pid: Int32? {
+    public var pid: Int32? {
         state.withLock { if case .running(let pid) = $0 { pid } else { nil } }
     }
 
     /// Why it ended; nil while it runs.
-    var endReason: String? {
+    public var endReason: String? {
         state.withLock { if case .ended(let reason) = $0 { reason } else { nil } }
     }
 
     /// Returns when it has ended, or the task was cancelled.
-    func waitForEnd() async {
+    public func waitForEnd() async {
         for await _ in ends.stream {}
     }
 
-    func signal(_ number: Int32) {
+    public func signal(_ number: Int32) {
         // Under the lock the pid cannot have been given to another process: it is reaped before the state changes, but a signal to a
         // pid reaped a moment ago finds nobody.
         state.withLock { if case .running(let pid) = $0 { _ = kill(pid, number) } }
     }
 
     /// Asks it to end, and kills it when it takes too long.
-    func stop(within limit: Duration) async {
+    public func stop(within limit: Duration) async {
         signal(program.stopSignal)
         let deadline = ContinuousClock.now + limit
         while endReason == nil, ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(20)) }
@@ -122,7 +141,7 @@ final class Child: Sendable {
         sigfillset(&all)
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
-        // Of its own group, so that a terminal's Ctrl-C reaches the supervisor alone, which stops everything in order.
+        // Of its own group, so that a terminal's Ctrl-C reaches the parent alone, which stops everything in order.
         posix_spawnattr_setpgroup(&attributes, 0)
         posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
