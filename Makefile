@@ -1,6 +1,6 @@
 # make up      what a newcomer runs: install what is missing, build, start everything on loopback, deliver a demo event
 # make test    everything, from a bare machine
-.PHONY: help up down build test simulate chaos bench-micro lint format clean
+.PHONY: help up down build test simulate chaos bench build-bench bench-micro lint format clean
 
 PROGRAMS = webhook-registry observability event-ingestion retry-manager webhook-dispatcher api-gateway martlet
 KAFKA = $(if $(KAFKA_HOME),kafka)
@@ -12,6 +12,7 @@ help:
 	@echo 'make test    all suites, from a bare machine (KAFKA_HOME=… adds those that need a real Kafka)'
 	@echo 'make simulate   SEEDS=… simulated worlds full of faults; SEED=… one of them again'
 	@echo 'make chaos   break everything that can break, under load, and show a table of what it cost (FAULTS="7 14": those rows)'
+	@echo 'make bench   measure everything and write .build/bench/report.md (ONLY=ingest,end-to-end: those; SCALE=0.1: a quick look)'
 	@echo 'make bench-micro   CPU time and allocations of the hot paths (ONLY=route: those; JSON=FILE: as JSON, too)'
 	@echo 'make lint    check the formatting;  make format: mend it'
 	@echo 'make clean   remove what was built'
@@ -49,6 +50,15 @@ simulate:
 chaos:
 	@scripts/bootstrap.sh build run test $(KAFKA)
 	@CHAOS="$(or $(FAULTS),all)" TEST_LIMIT=3600 scripts/test.sh '^ChaosTests'; status=$$?; cat .build/chaos/report.md; exit $$status
+
+build-bench: build
+	@swift build -c release --product martlet-bench
+
+# BROKER=memory: the in-memory broker though KAFKA_HOME is set.
+bench:
+	@scripts/bootstrap.sh build run $(KAFKA)
+	@$(MAKE) --no-print-directory build-release build-release-martlet-bench
+	@.build/release/martlet bench run $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE)) $(if $(filter memory,$(BROKER)),--memory) --output $(or $(OUTPUT),.build/bench)
 
 bench-micro:
 	@scripts/bootstrap.sh build

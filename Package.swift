@@ -63,6 +63,7 @@ let libraries: [Target] = [
     library("Logs", ["CLinux"]),
     library("Metrics"),
     library("LifeCycle", ["CLinux", "Logs"]),
+    library("ChildProcesses", ["CLinux", "EventLoops"]),
     library("Spelling"),
     library("Settings", ["CYAML", "Spelling"]),
     library("Flags", ["Spelling"]),
@@ -148,7 +149,7 @@ let services: [Target] = [
             "ServiceSupport", "Records", "Accounting", "Settling", "Kafka", "HTTPServing", "HTTPSending",
             "JSONScanning", "StandardWebhooks",
             "Postgres", "Redis", "EventLoops", "Logs", "LifeCycle", "Settings", "Cryptography", "CLinux", "Flags",
-            "Gateway", "WireFormat",
+            "Gateway", "WireFormat", "ChildProcesses",
         ]),
 ]
 
@@ -164,13 +165,15 @@ let commands: [Target] = [
 ]
 
 let benchmarks: [Target] = [
+    // `martlet bench` runs it.
     .executableTarget(
-        name: "bench-retry-index",
+        name: "martlet-bench",
         dependencies: [
-            "ServiceSupport", "Records", "Kafka", "Redis", "Logs", "Settings", "CLinux", "retry-manager",
-            "TestSupport",
+            "References", "ServiceSupport", "Records", "Kafka", "Redis", "Postgres", "Logs", "Metrics", "Settings",
+            "CLinux", "EventLoops", "HTTPServing", "HTTPSending", "JSONScanning", "ChildProcesses", "Flags",
+            "LifeCycle",
         ],
-        path: "Benchmarks/RetryIndex", swiftSettings: strict),
+        path: "Benchmarks/Harness", swiftSettings: strict),
     // Stands in for malloc: for bench-micro alone.
     .target(
         name: "CMeasuring", path: "Benchmarks/Micro/CMeasuring", cSettings: [.treatAllWarnings(as: .error)]),
@@ -197,6 +200,12 @@ let suites: [Target] = [
         name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka", "HTTPServing"],
         path: "Tests/TestSupport",
         swiftSettings: strict),
+    tests(
+        "BenchmarkingTests",
+        [
+            "martlet-bench", "ChildProcesses", "EventLoops", "HTTPSending", "HTTPServing", "JSONScanning", "Metrics",
+            "TestSupport",
+        ]),
     tests("HouseRulesTests", ["TestSupport"]),
     tests("EventLoopsTests", ["EventLoops", "TestSupport"]),
     tests("WireFormatTests", ["WireFormat", "TestSupport"]),
@@ -286,8 +295,9 @@ let suites: [Target] = [
     tests(
         "SupervisingTests",
         [
-            "Supervising", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning", "StandardWebhooks",
-            "EventLoops", "Flags", "Kafka", "Records", "Accounting", "CLinux", "WireFormat", "martlet", "TestSupport",
+            "Supervising", "ChildProcesses", "ServiceSupport", "HTTPServing", "HTTPSending", "JSONScanning",
+            "StandardWebhooks", "EventLoops", "Flags", "Kafka", "Records", "Accounting", "CLinux", "WireFormat",
+            "martlet", "TestSupport",
         ]),
     tests(
         "GuideTests",

@@ -5,6 +5,6 @@ import Supervising
 @main struct Main {
     static func main() {
         let words = Array(CommandLine.arguments.dropFirst())
-        MainThread.run { await MartletCommand.execute(words) }
+        MainThread.run { await MartletCommand.main(words) }
     }
 }

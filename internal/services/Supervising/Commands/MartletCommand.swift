@@ -14,7 +14,7 @@ public struct MartletCommand: ParsableCommand {
             CancelCommand.self, PauseCommand.self, ResumeCommand.self, DeadLetterCommand.self, AuditCommand.self,
             ConfigCommand.self, MigrateCommand.self,
             UsersCommand.self,
-            DoctorCommand.self, CompletionsCommand.self,
+            DoctorCommand.self, BenchCommand.self, CompletionsCommand.self,
         ])
 
     public init() {}
