@@ -17,6 +17,7 @@ struct Session {
         report.skipped = skipped
         do {
             report.references = try await bench.references()
+            try await bench.warmUp()
             for scenario in scenarios {
                 bench.say("scenario \(scenario.name): \(scenario.shows)")
                 let results = try await scenario.body(bench)

@@ -21,7 +21,8 @@ extension Report {
         Latencies are in milliseconds, from when an event was due to be sent (so a late generator or server is not hidden) until its 202, or \
         until the receiver has it. CPU is user and system time of whole processes, in µs for each delivered event (each accepted one \
         where nothing is delivered). Memory is the high-water mark, for PostgreSQL's processes together what they have at the end, shared pages \
-        divided among them. "other" is what the machine did besides.
+        divided among them. "other" is what the machine did besides. All was warm: half a minute of load came first, in which a new broker compiles its
+        code.
 
         """
 

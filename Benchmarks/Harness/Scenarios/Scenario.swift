@@ -29,6 +29,14 @@ extension Bench {
     /// Seconds, as long as the session's scale makes them.
     func scaled(_ seconds: Double) -> Double { max(3, (seconds * scale).rounded()) }
 
+    /// A broker that has just been started spends as much on compiling its code as on running it, for half a minute.
+    func warmUp() async throws {
+        try await prepare()
+        var plan = LoadPlan.steady(isMemory ? 4_000 : 10_000, seconds: scaled(isMemory ? 5 : 30))
+        plan.hasIDs = false
+        _ = try await run("warm-up", "", plan)
+    }
+
     /// Webhooks as a scenario needs them: `types` event types, each with `fanOut` webhooks. Those of an earlier one are removed where
     /// they would get the same events.
     func prepare(types: Int = 100, fanOut: Int = 1, settings: String = "") async throws {

@@ -60,8 +60,14 @@ struct Filling {
     func redisBytes() async throws -> Int {
         let client = try RedisClient(configuration.redis.client("bench"))
         client.start()
-        let text = try await client.command("INFO", "memory").text ?? ""
+        // It connects in the background.
+        var text = ""
+        for _ in 0..<100 where text.isEmpty {
+            text = (try? await client.command("INFO", "memory").text) ?? ""
+            if text.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+        }
         await client.close()
+        guard !text.isEmpty else { throw BenchError("Redis does not answer") }
         let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("used_memory:") }
         return line.flatMap { Int($0.dropFirst("used_memory:".count)) } ?? 0
     }
