@@ -66,7 +66,7 @@ enum Machine {
                 kafka == "memory"
                     ? "librdkafka's in-memory broker"
                     : kafka == "real"
-                        ? "Apache Kafka from \(output("basename", [kafkaVersion]))" : "the configured cluster"
+                        ? "Apache Kafka \(kafkaVersion)" : "the configured cluster"
             ),
             (
                 "libraries",

@@ -2,7 +2,7 @@ extension Report {
     var markdown: String {
         var text = "# What Martlet does on this machine\n\n"
         for (name, value) in machine { text += "- \(name): \(value)\n" }
-        text += "\n" + budgetTable + referenceTable
+        text += "\n" + budgetTable + referenceTable + ratioTable
         for (index, plot) in plots.enumerated() { text += "![\(plot.title)](plot-\(index + 1).svg)\n\n" }
         for scenario in scenarios where !scenario.results.isEmpty {
             text +=
@@ -51,6 +51,28 @@ extension Report {
             references.map { [$0.name, $0.what, number($0.perSecond), "\(number($0.cpuMicroseconds)) µs"] })
     }
 
+    /// What Martlet's own processes take beside the libraries that they cannot do without.
+    private var ratioTable: String {
+        func bare(_ names: [String]) -> Double {
+            names.compactMap { name in references.first { $0.name == name }?.cpuMicroseconds }.reduce(0, +)
+        }
+        let parts = [
+            ("ingest", "event-ingestion", ["h2o with librdkafka behind it"]),
+            ("ingest, ids given", "event-ingestion", ["h2o with librdkafka behind it"]),
+            ("dispatch", "webhook-dispatcher", ["libcurl", "librdkafka, producing", "librdkafka, consuming"]),
+            ("end to end", "webhook-dispatcher", ["libcurl", "librdkafka, producing", "librdkafka, consuming"]),
+        ]
+        let rows = parts.compactMap { scenario, process, libraries -> [String]? in
+            guard let result = results.first(where: { $0.name == scenario }), bare(libraries) > 0 else { return nil }
+            let own = result.perEvent(process)
+            return [
+                "\(process), \(scenario)", "\(number(own)) µs", libraries.joined(separator: " + "),
+                "\(number(bare(libraries))) µs", "\(number(own / bare(libraries))) ×",
+            ]
+        }
+        return table(["process", "CPU an event", "stands on", "bare", ""], rows)
+    }
+
     private func resultTable(_ results: [ScenarioResult]) -> String {
         let head = [
             "", "offered/s", "events/s", "accepted", "refused", "delivered", "lost", "twice", "202 p50", "p99",
@@ -63,7 +85,9 @@ extension Report {
                 result.name, number(result.offered), number(result.rate), "\(result.accepted)", "\(refused)",
                 "\(result.delivered)", "\(result.lost)", "\(result.duplicates)",
             ] + milliseconds(result.acknowledgement, [\.p50, \.p99])
-                + milliseconds(result.delivery, [\.p50, \.p90, \.p99, \.p999, \.max])
+                // What lay in Kafka before has waited for the scenario, not for Martlet.
+                + milliseconds(
+                    result.offered > 0 ? result.delivery : Percentiles(), [\.p50, \.p90, \.p99, \.p999, \.max])
         }
         return table(head, rows)
     }

@@ -32,7 +32,8 @@ extension Scenario {
         try await bench.settle("postgresql")
         var after = try await bench.run("full history", "the same, beside \(hours) hours of \(rows) rows each", plan)
         after.budgets.append(growth("\(hours * rows) rows of history", before, after))
-        after.notes.append("the table takes \(bytes >> 20) MiB with its indexes")
+        after.notes.append(
+            "the table takes \(bytes >> 20) MiB with its indexes, \(bytes / max(1, hours * rows)) B a row")
         return [before, after]
     }
 
