@@ -21,6 +21,15 @@ func ascii(_ text: String) -> [UInt8] { Array(text.utf8) }
     ])
     func sha256(text: String, digest: String) {
         #expect(SHA256.digest(of: ascii(text)) == hex(digest))
+        // In two parts, and again.
+        let hasher = SHA256Hasher()
+        for split in 0...text.utf8.count {
+            for part in [ascii(text)[..<split], ascii(text)[split...]] {
+                Array(part).withUnsafeBytes { hasher.add($0) }
+            }
+            let half = hasher.finishHalf()
+            #expect(withUnsafeBytes(of: half) { Array($0) } == Array(hex(digest)[..<16]))
+        }
     }
 }
 

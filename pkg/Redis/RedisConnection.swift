@@ -86,9 +86,20 @@ public final class RedisConnection: @unchecked Sendable {
     /// Sends a command. `completion` is called exactly once, on the loop's thread: with the answer, or with the reason why there
     /// is none; while this call still runs where it cannot be sent.
     public func command(_ words: [RedisArgument], _ completion: @escaping Completion) {
+        send(completion) { CommandEncoder.append(words, to: &$0) }
+    }
+
+    /// The same, for a command that was prepared.
+    public func command(
+        _ prepared: PreparedCommand, key: UnsafeRawBufferPointer, _ completion: @escaping Completion
+    ) {
+        send(completion) { CommandEncoder.append(prepared, key: key, to: &$0) }
+    }
+
+    private func send(_ completion: @escaping Completion, encode: (inout [UInt8]) -> Void) {
         guard isConnected else { return completion(.failure(.notConnected)) }
         guard pending.count < configuration.maximumPending else { return completion(.failure(.overloaded)) }
-        enqueue(words, completion)
+        enqueue(completion, encode: encode)
     }
 
     /// Runs a script by its digest, and by its source where the server does not know it yet (after a restart, a failover, a flush).
@@ -107,8 +118,8 @@ public final class RedisConnection: @unchecked Sendable {
 
     // MARK: Sending
 
-    private func enqueue(_ words: [RedisArgument], _ completion: @escaping Completion) {
-        CommandEncoder.append(words, to: &outgoing)
+    private func enqueue(_ completion: @escaping Completion, encode: (inout [UInt8]) -> Void) {
+        encode(&outgoing)
         let deadline = EventLoop.monotonicNanoseconds() + configuration.commandTimeoutMilliseconds * 1_000_000
         pending.append(PendingQueue.Entry(deadline: deadline, completion: completion))
         if answerTimer == nil { awaitAnswer(until: deadline) }
@@ -199,7 +210,11 @@ public final class RedisConnection: @unchecked Sendable {
         commands.append(["PING"])
         for (index, words) in commands.enumerated() {
             let isLast = index == commands.count - 1
-            enqueue(words) { [unowned self] result in greeted(result, isLast: isLast) }
+            enqueue { [unowned self] result in
+                greeted(result, isLast: isLast)
+            } encode: {
+                CommandEncoder.append(words, to: &$0)
+            }
         }
     }
 

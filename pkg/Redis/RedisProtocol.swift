@@ -30,20 +30,54 @@ struct ReplyReader: ~Copyable {
     }
 }
 
+/// A command that is sent again and again with another key: encoded once, but for that.
+public struct PreparedCommand: Sendable {
+    fileprivate let head: [UInt8]
+    fileprivate let keyPrefix: [UInt8]
+    fileprivate let tail: [UInt8]
+
+    /// - Parameters:
+    ///   - keyPrefix: What every key begins with.
+    ///   - words: What follows the key.
+    public init(_ name: RedisArgument, keyPrefix: String, then words: RedisArgument...) {
+        var head: [UInt8] = []
+        CommandEncoder.begin(words.count + 2, &head)
+        CommandEncoder.append(name, to: &head)
+        self.head = head
+        self.keyPrefix = Array(keyPrefix.utf8)
+        var tail: [UInt8] = []
+        for word in words { CommandEncoder.append(word, to: &tail) }
+        self.tail = tail
+    }
+}
+
 /// Commands in the protocol's form: `*<words>` and then, for each word, `$<bytes>` and the bytes.
 enum CommandEncoder {
     static func append(_ words: [RedisArgument], to buffer: inout [UInt8]) {
-        header(UInt8(ascii: "*"), words.count, &buffer)
-        for word in words {
-            switch word {
-            case .text(var text):
-                text.withUTF8 { append(UnsafeRawBufferPointer($0), &buffer) }
-            case .bytes(let bytes):
-                bytes.withUnsafeBytes { append($0, &buffer) }
-            case .integer(let number):
-                var text = String(number)
-                text.withUTF8 { append(UnsafeRawBufferPointer($0), &buffer) }
-            }
+        begin(words.count, &buffer)
+        for word in words { append(word, to: &buffer) }
+    }
+
+    static func append(_ command: PreparedCommand, key: UnsafeRawBufferPointer, to buffer: inout [UInt8]) {
+        buffer.append(contentsOf: command.head)
+        header(UInt8(ascii: "$"), command.keyPrefix.count + key.count, &buffer)
+        buffer.append(contentsOf: command.keyPrefix)
+        buffer.append(contentsOf: key)
+        newline(&buffer)
+        buffer.append(contentsOf: command.tail)
+    }
+
+    fileprivate static func begin(_ count: Int, _ buffer: inout [UInt8]) { header(UInt8(ascii: "*"), count, &buffer) }
+
+    fileprivate static func append(_ word: RedisArgument, to buffer: inout [UInt8]) {
+        switch word {
+        case .text(var text):
+            text.withUTF8 { append(UnsafeRawBufferPointer($0), &buffer) }
+        case .bytes(let bytes):
+            bytes.withUnsafeBytes { append($0, &buffer) }
+        case .integer(let number):
+            var text = String(number)
+            text.withUTF8 { append(UnsafeRawBufferPointer($0), &buffer) }
         }
     }
 

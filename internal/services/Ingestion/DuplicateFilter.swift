@@ -2,6 +2,15 @@ internal import Cryptography
 internal import EventLoops
 internal import Redis
 
+/// An id's key in Redis: 16 bytes of a digest, so that every id takes the same memory and none can pose as another.
+struct EventMark: Hashable {
+    fileprivate let words: (UInt64, UInt64)
+
+    static func == (a: Self, b: Self) -> Bool { a.words == b.words }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}
+
 /// Remembers ids in Redis: `0` while a request is under way, `1` when Kafka has the event (small numbers take no memory of their own there).
 /// A crash in between can let an id be published twice; it is never swallowed. Confined to its loop's thread.
 final class DuplicateFilter {
@@ -9,8 +18,16 @@ final class DuplicateFilter {
     static let pendingSeconds: Int64 = 30
 
     private let redis: RedisConnection
+    private let hasher = SHA256Hasher()
     private let log: String
     private(set) var window: DuplicateWindow
+
+    private static let prefix = "i:"
+    private let marking = PreparedCommand("SET", keyPrefix: prefix, then: "0", "NX", "EX", .integer(pendingSeconds))
+    private let asking = PreparedCommand("GET", keyPrefix: prefix)
+    private let forgetting = PreparedCommand("DEL", keyPrefix: prefix)
+    /// For the window as it was lately.
+    private var remembering: (seconds: Int, command: PreparedCommand)?
 
     /// - Parameter log: names the log that events go to. An in-memory broker is another one at each start, and what it forgot must not be
     ///   taken for accepted.
@@ -20,36 +37,32 @@ final class DuplicateFilter {
         self.window = window
     }
 
-    /// The key of an id: 16 bytes of a digest, so that every id takes the same memory and none can pose as another.
-    func key(tenant: String, source: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> RedisArgument {
-        var input: [UInt8] = []
-        input.reserveCapacity(log.utf8.count + tenant.utf8.count + source.count + id.count + 3)
-        input.append(contentsOf: log.utf8)
-        input.append(0)
-        input.append(contentsOf: tenant.utf8)
-        input.append(0)
-        input.append(contentsOf: source)
-        input.append(0)
-        input.append(contentsOf: id)
-        return withUnsafeTemporaryAllocation(byteCount: SHA256.digestLength, alignment: 8) { digest in
-            input.withUnsafeBytes { SHA256.digest(of: $0, into: digest) }
-            return .bytes([UInt8(ascii: "i"), UInt8(ascii: ":")] + digest.prefix(16))
+    func mark(tenant: String, source: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> EventMark {
+        for var text in [log, tenant] {
+            text.withUTF8 { hasher.add(UnsafeRawBufferPointer($0)) }
+            addNUL()
         }
+        hasher.add(source)
+        addNUL()
+        hasher.add(id)
+        return EventMark(words: hasher.finishHalf())
     }
 
+    private func addNUL() { withUnsafeBytes(of: UInt8(0)) { hasher.add($0) } }
+
     /// Marks the id as pending if it is new. `completion` is called on the loop's thread, now or later.
-    func look(_ key: RedisArgument, _ completion: @escaping (Sighting) -> Void) {
-        redis.command(["SET", key, "0", "NX", "EX", .integer(Self.pendingSeconds)]) { [self] result in
+    func look(_ mark: EventMark, _ completion: @escaping (Sighting) -> Void) {
+        send(marking, mark) { [self] result in
             switch result {
             case .failure: completion(.unknown)
-            case .success(.null): state(of: key, completion)
+            case .success(.null): state(of: mark, completion)
             case .success: completion(.new)
             }
         }
     }
 
-    private func state(of key: RedisArgument, _ completion: @escaping (Sighting) -> Void) {
-        redis.command(["GET", key]) { result in
+    private func state(of mark: EventMark, _ completion: @escaping (Sighting) -> Void) {
+        send(asking, mark) { result in
             switch result {
             case .failure: completion(.unknown)
             case .success(let reply):
@@ -59,13 +72,24 @@ final class DuplicateFilter {
         }
     }
 
-    func change(_ mark: MarkChange, of key: RedisArgument) {
-        switch mark {
+    func change(_ change: MarkChange, of mark: EventMark) {
+        switch change {
         case .keep: return
         case .remember:
             let seconds = window.remember(now: EventLoop.monotonicNanoseconds())
-            redis.command(["SET", key, "1", "EX", .integer(Int64(seconds))]) { _ in }
-        case .forget: redis.command(["DEL", key]) { _ in }
+            send(remembering(for: seconds), mark) { _ in }
+        case .forget: send(forgetting, mark) { _ in }
         }
+    }
+
+    private func remembering(for seconds: Int) -> PreparedCommand {
+        if let remembering, remembering.seconds == seconds { return remembering.command }
+        let command = PreparedCommand("SET", keyPrefix: Self.prefix, then: "1", "EX", .integer(Int64(seconds)))
+        remembering = (seconds, command)
+        return command
+    }
+
+    private func send(_ command: PreparedCommand, _ mark: EventMark, _ done: @escaping RedisConnection.Completion) {
+        withUnsafeBytes(of: mark.words) { redis.command(command, key: $0, done) }
     }
 }

@@ -1,11 +1,10 @@
 internal import HTTPServing
-internal import Redis
 
 /// An event that may go to Kafka.
 struct CheckedEvent {
     var record: EventRecord
     /// Where its id is marked; nil where the producer gave none.
-    var mark: RedisArgument?
+    var mark: EventMark?
 }
 
 /// Who is told what became of an event.
@@ -33,7 +32,7 @@ final class EventBatch {
         ids = events.map { Array($0.record.idJSON) }
         endings = Array(repeating: nil, count: events.count)
         open = events.count
-        var firsts: [RedisArgument: Int] = [:]
+        var firsts: [EventMark: Int] = [:]
         for (index, event) in events.enumerated() {
             guard let mark = event.mark else { continue }
             guard let first = firsts[mark] else {

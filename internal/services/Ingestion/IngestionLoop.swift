@@ -15,7 +15,7 @@ final class IngestionLoop {
     private struct Pending {
         var asker: Asker
         /// Where the id is marked, if it is.
-        var mark: RedisArgument?
+        var mark: EventMark?
         var since: UInt64
     }
 
@@ -26,8 +26,8 @@ final class IngestionLoop {
     /// A Redis that is slower is treated as away: its connection is dropped, and events are taken without it until it is back.
     private static let redisPatienceMs: UInt64 = 250
     /// Records that are kept for the next event, and the largest one that is.
-    private static let keptRecords = 64
-    private static let keptRecordBytes = 16 << 10
+    private static let keptRecords = 1_024
+    private static let keptRecordBytes = 4 << 10
 
     /// Ids that may be looked up at once: those of several batches.
     private static let maximumLookUps = 100_000
@@ -165,7 +165,7 @@ final class IngestionLoop {
         record.build(event, body: body, tenant: tenant, traceParent: traceParent, stamp: &stamp)
         try parser.checkSize(record.value.count)
         let mark = event.id?.withBytes(of: body) { id in
-            event.source.withBytes(of: body) { filter.key(tenant: tenant, source: $0, id: id) }
+            event.source.withBytes(of: body) { filter.mark(tenant: tenant, source: $0, id: id) }
         }
         return CheckedEvent(record: record, mark: mark)
     }
@@ -184,7 +184,7 @@ final class IngestionLoop {
         }
     }
 
-    private func produce(_ record: consuming EventRecord, mark: RedisArgument?, for asker: Asker) {
+    private func produce(_ record: consuming EventRecord, mark: EventMark?, for asker: Asker) {
         let now = EventLoop.monotonicNanoseconds()
         let partition = record.isOrdered ? nil : rota.next(now: now)
         let token = pending.insert(Pending(asker: asker, mark: mark, since: now))
