@@ -16,7 +16,8 @@ struct Plot: Sendable {
     private static let (width, height, left, top) = (760.0, 360.0, 70.0, 40.0)
     private static let (plotWidth, plotHeight) = (500.0, 260.0)
     private static let colours = [
-        "#1b6ca8", "#d1495b", "#3a7d44", "#edae49", "#6b4e9b", "#5f6b6d", "#00798c", "#8d6a9f",
+        "#1b6ca8", "#d1495b", "#3a7d44", "#edae49", "#6b4e9b", "#5f6b6d", "#00798c", "#c77dba", "#7a4419", "#9bc53d",
+        "#222222", "#f18f01",
     ]
 
     var svg: String {
