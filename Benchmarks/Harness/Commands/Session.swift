@@ -18,15 +18,21 @@ struct Session {
         do {
             report.references = try await bench.references()
             try await bench.warmUp()
-            for scenario in scenarios {
-                bench.say("scenario \(scenario.name): \(scenario.shows)")
-                let results = try await scenario.body(bench)
-                for result in results { bench.say(Self.line(result)) }
-                report.scenarios.append((scenario.name, scenario.shows, results))
-            }
         } catch {
             await bench.stop()
             throw error
+        }
+        for scenario in scenarios {
+            bench.say("scenario \(scenario.name): \(scenario.shows)")
+            do {
+                let results = try await scenario.body(bench)
+                for result in results { bench.say(Self.line(result)) }
+                report.scenarios.append((scenario.name, scenario.shows, results))
+            } catch {
+                bench.say("scenario \(scenario.name) failed: \(error)")
+                report.failures.append("\(scenario.name): \(error)")
+                bench.prepared = nil
+            }
         }
         await bench.stop()
         return report

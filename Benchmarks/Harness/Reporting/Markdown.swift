@@ -13,6 +13,7 @@ extension Report {
                     ["- **\(result.name)**: \(result.what)"] + result.notes.map { "  - \($0)" }
                 }.joined(separator: "\n") + "\n\n"
         }
+        for failure in failures { text += "**Failed:** \(failure)\n\n" }
         if !skipped.isEmpty { text += "Not run on the in-memory broker: \(skipped.joined(separator: ", ")).\n\n" }
         return text + Self.legend
     }

@@ -8,6 +8,8 @@ struct Report: Sendable {
     var references: [ReferenceResult] = []
     var scenarios: [(name: String, shows: String, results: [ScenarioResult])] = []
     var skipped: [String] = []
+    /// Scenarios that could not be run to their end, and why.
+    var failures: [String] = []
 
     var results: [ScenarioResult] { scenarios.flatMap(\.results) }
     var hasLost: Bool { results.contains { $0.lost > 0 } }
@@ -39,7 +41,10 @@ struct Report: Sendable {
         }
         let lost = results.reduce(0) { $0 + $1.lost }
         let duplicates = results.reduce(0) { $0 + $1.duplicates }
-        return (lines + ["\(lost) lost, \(duplicates) delivered twice, of \(results.reduce(0) { $0 + $1.delivered })"])
+        return
+            (failures.map { "failed: \($0)" } + lines + [
+                "\(lost) lost, \(duplicates) delivered twice, of \(results.reduce(0) { $0 + $1.delivered })"
+            ])
             .joined(separator: "\n")
     }
 
@@ -62,6 +67,8 @@ struct Report: Sendable {
             }
             writer.key("scenarios")
             writer.array { writer in for result in results { result.write(to: &writer) } }
+            writer.key("failures")
+            writer.array { writer in for failure in failures { writer.string(failure) } }
             writer.key("skipped")
             writer.array { writer in for name in skipped { writer.string(name) } }
         }
