@@ -107,7 +107,7 @@ final class Bench {
             await generator.waitForEnd()
             before = meter()
             start = EventLoop.monotonicNanoseconds()
-            system.freeze("webhook-dispatcher", false)
+            freezeDispatchers(false)
         }
         try await follow(name, plan, generator, fanOut, patience, start, &result)
         try finish(plan, &result)
@@ -252,8 +252,8 @@ final class Bench {
             let parts = entry.split(separator: "=", maxSplits: 1)
             if parts.count == 2 { environment[String(parts[0])] = String(parts[1]) }
         }
-        environment["MARTLET_DISPATCHER_LISTEN"] = "127.0.0.1:0"
         while dispatchers.count < count {
+            environment["MARTLET_DISPATCHER_LISTEN"] = "127.0.0.1:\(try unusedPort())"
             dispatchers.append(
                 try await Child(
                     ChildProgram(
@@ -262,6 +262,17 @@ final class Bench {
         }
         // A join, an assignment, and the first fetches.
         try await Task.sleep(for: .seconds(8))
+        for (index, dispatcher) in dispatchers.enumerated() {
+            guard let reason = dispatcher.endReason else { continue }
+            throw BenchError(
+                "a dispatcher ended (\(reason)): \(contents("\(directory)/dispatcher-\(index).txt") ?? "")")
+        }
+    }
+
+    /// All of them stand still, or go on.
+    func freezeDispatchers(_ isFrozen: Bool) {
+        system.freeze("webhook-dispatcher", isFrozen)
+        for dispatcher in dispatchers { dispatcher.signal(isFrozen ? SIGSTOP : SIGCONT) }
     }
 
     func stopDispatchers() async {

@@ -172,8 +172,8 @@ extension ScenarioResult {
 extension Bench {
     /// Fills the topic while the dispatcher stands still, then lets it go on.
     func drain(_ name: String, _ what: String, events: Int) async throws -> ScenarioResult {
-        system.freeze("webhook-dispatcher", true)
-        defer { system.freeze("webhook-dispatcher", false) }
+        freezeDispatchers(true)
+        defer { freezeDispatchers(false) }
         var plan = LoadPlan.steady(10_000, seconds: Double(events) / 10_000)
         plan.hasIDs = false
         return try await run(name, what, plan, drains: true)
