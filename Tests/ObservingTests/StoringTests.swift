@@ -164,7 +164,7 @@ import WireFormat
         let writing = Task {
             for round in 0..<40 {
                 // While half of them are written, the database is troubled.
-                if round == 20 { _ = await eventually(within: .seconds(30)) { fixture.health.error != nil } }
+                if round == 20 { #expect(await eventually(within: .seconds(30)) { fixture.health.error != nil }) }
                 let numbers = round * 250..<round * 250 + 250
                 try await fixture.write(
                     numbers.map { Outcome.made($0, $0 % 10 == 0 ? .failed : .delivered) }, partition: Int32(round % 2))

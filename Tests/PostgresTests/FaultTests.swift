@@ -25,10 +25,12 @@ import Testing
     @Test func aCancelledTaskStopsWaitingAndItsStatement() async throws {
         let pool = try await makePool { $0.maximumConnections = 1 }
         try await pool.query("SELECT 1")
+        // Its connection comes back a moment after its answer.
+        #expect(await eventually { pool.status.leased == 0 })
         let running = Task { await postgresError { try await pool.query("SELECT pg_sleep(60)") } }
-        _ = await eventually { pool.status.leased == 1 }
+        #expect(await eventually { pool.status.leased == 1 })
         let waiting = Task { await postgresError { try await pool.query("SELECT 1") } }
-        _ = await eventually { pool.status.waiting == 1 }
+        #expect(await eventually { pool.status.waiting == 1 })
         waiting.cancel()
         #expect(await waiting.value?.kind == .cancelled)
         running.cancel()
@@ -44,9 +46,11 @@ import Testing
     @Test func anExhaustedPoolRefusesInTime() async throws {
         let pool = try await makePool {
             $0.maximumConnections = 1
-            $0.acquireTimeoutMilliseconds = 100
+            $0.acquireTimeoutMilliseconds = 500
             $0.maximumWaiters = 2
         }
+        // Connecting may take longer than that.
+        #expect(await eventually { (try? await pool.query("SELECT 1")) != nil })
         try await pool.withConnection { _ in
             let errors = await withTaskGroup(of: PostgresError?.self) { group in
                 for _ in 0..<5 { group.addTask { await postgresError { try await pool.query("SELECT 1") } } }
@@ -86,10 +90,10 @@ import Testing
         let pool = try PostgresPool(server.configuration())
         try await pool.query("CREATE TABLE t (id int)")
         let cut = Task { await postgresError { try await pool.query("SELECT pg_sleep(60)") } }
-        _ = await eventually { pool.status.leased == 1 }
+        #expect(await eventually { pool.status.leased == 1 })
         await server.stop(signal)
         #expect(await cut.value?.isConnectionFailure == true)
-        _ = await eventually { pool.status.open == 0 }
+        #expect(await eventually { pool.status.open == 0 })
         #expect(!pool.status.isAvailable)
         async let waited = pool.query("SELECT 1 FROM t")
         try await server.start()
@@ -154,14 +158,14 @@ import Testing
     @Test func closingWaitsForWhatRunsThenCutsIt() async throws {
         let pool = try await makePool()
         let quick = Task { try await pool.query("SELECT pg_sleep(0.2), 1 AS one").count }
-        _ = await eventually { pool.status.leased == 1 }
+        #expect(await eventually { pool.status.leased == 1 })
         await pool.close()
         #expect(try await quick.value == 1)
         #expect(await postgresError { try await pool.query("SELECT 1") }?.kind == .closed)
 
         let stubborn = try await makePool()
         let cut = Task { await postgresError { try await stubborn.query("SELECT pg_sleep(60)") } }
-        _ = await eventually { stubborn.status.leased == 1 }
+        #expect(await eventually { stubborn.status.leased == 1 })
         await stubborn.close(graceMilliseconds: 50)
         #expect(await cut.value?.isConnectionFailure == true)
     }
