@@ -255,7 +255,7 @@ let suites: [Target] = [
         "DispatchingTests",
         [
             "Dispatching", "ServiceSupport", "Kafka", "Records", "HTTPServing", "HTTPSending", "StandardWebhooks",
-            "EventLoops", "Logs", "WireFormat", "CLinux", "webhook-dispatcher", "TestSupport",
+            "Delivering", "EventLoops", "Logs", "Metrics", "WireFormat", "CLinux", "webhook-dispatcher", "TestSupport",
         ]),
     tests(
         "RetryingTests",
