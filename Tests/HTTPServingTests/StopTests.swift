@@ -6,6 +6,32 @@ import Testing
 
 @testable import HTTPServing
 
+/// What concerns the whole process, in a process of its own.
+@Suite(.timeLimit(.minutes(1))) struct ProcessTests {
+    /// libdispatch ends a process that cannot open one more file, so connections may not take the last descriptors.
+    @Test func theLastDescriptorsAreLeftToOthers() async throws {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 128, rlim_max: 128)
+            guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { _exit(2) }
+            let server = HTTPServer(HTTPServerConfiguration(), routes: [HTTPRoute("GET", "/") { _ in .text("here") }])
+            let port = try await server.start()
+            func answer() async throws -> String {
+                let client = try RawClient(port: port)
+                client.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                return await client.response()
+            }
+            guard try await answer().hasSuffix("here") else { _exit(3) }
+            var taken: [Int32] = []
+            while taken.last ?? 0 < 100 { taken.append(dup(0)) }
+            // Two dozen are free, so the client has its end.
+            guard try await answer().isEmpty else { _exit(1) }
+            guard open("/proc/self/stat", O_RDONLY) >= 0 else { _exit(4) }
+            for descriptor in taken { close(descriptor) }
+            _exit(try await eventually { try await answer().hasSuffix("here") } ? 0 : 5)
+        }
+    }
+}
+
 /// Clients that go, and servers that do.
 @Suite(.serialized) struct StopTests {
     private static let routes = [
