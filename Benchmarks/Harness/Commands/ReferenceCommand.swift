@@ -52,10 +52,7 @@ struct ReferenceCommand: ParsableCommand {
             jsonText { writer in
                 writer.member("completed", result.completed)
                 writer.member("failed", result.failed)
-                writer.key("per_second")
-                writer.double(result.rate)
-                writer.key("cpu_us")
-                writer.double(result.cpuMicroseconds)
+                writer.reference(perSecond: result.rate, cpuMicroseconds: result.cpuMicroseconds)
                 writer.member("reason", result.reason)
             })
     }

@@ -58,10 +58,8 @@ struct Report: Sendable {
                     writer.object { writer in
                         writer.member("name", reference.name)
                         writer.member("what", reference.what)
-                        writer.key("per_second")
-                        writer.double(reference.perSecond)
-                        writer.key("cpu_us")
-                        writer.double(reference.cpuMicroseconds)
+                        writer.reference(
+                            perSecond: reference.perSecond, cpuMicroseconds: reference.cpuMicroseconds)
                     }
                 }
             }
@@ -72,6 +70,16 @@ struct Report: Sendable {
             writer.key("skipped")
             writer.array { writer in for name in skipped { writer.string(name) } }
         }
+    }
+}
+
+extension JSONWriter {
+    /// What a reference took, as members of the object at hand: `ReferenceCommand` says it so, and the report does.
+    mutating func reference(perSecond: Double, cpuMicroseconds: Double) {
+        key("per_second")
+        double(perSecond)
+        key("cpu_us")
+        double(cpuMicroseconds)
     }
 }
 
