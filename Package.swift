@@ -197,7 +197,7 @@ let benchmarks: [Target] = [
 
 let suites: [Target] = [
     .target(
-        name: "TestSupport", dependencies: ["EventLoops", "CLinux", "Kafka", "HTTPServing"],
+        name: "TestSupport", dependencies: ["ChildProcesses", "EventLoops", "CLinux", "Kafka", "HTTPServing"],
         path: "Tests/TestSupport",
         swiftSettings: strict),
     tests(

@@ -105,14 +105,14 @@ final class ChaosSystem: @unchecked Sendable {
             let script = "mount --bind \(directory)/resolv.conf /etc/resolv.conf && exec \(command[0])"
             command = ["unshare", "--mount", "sh", "-c", script]
         }
-        running[service] = try ServerProcess(
+        running[service] = try await ServerProcess(
             command[0], Array(command.dropFirst()), log: log(service), environment: environment)
         if awaitsReady { try await awaitReady(service) }
     }
 
     /// One more of a service, on a port of its own; the caller ends it.
-    func startAnother(_ service: Service) throws -> ServerProcess {
-        try ServerProcess(
+    func startAnother(_ service: Service) async throws -> ServerProcess {
+        try await ServerProcess(
             Executables.path(service.rawValue), [], log: "\(directory)/another-\(service.rawValue).log",
             environment: environment.merging([service.listenSetting: "127.0.0.1:\(freePort())"]) { $1 })
     }

@@ -77,7 +77,7 @@ struct Fault: Sendable {
         },
         Fault(number: 9, name: "a dispatcher joins and leaves") { system, _ in
             for _ in 0..<3 {
-                let another = try system.startAnother(.dispatcher)
+                let another = try await system.startAnother(.dispatcher)
                 try await Task.sleep(for: .seconds(5))
                 await another.end(SIGTERM)
                 try await Task.sleep(for: .seconds(2))

@@ -15,8 +15,8 @@ final class Harness {
     private let environment: [String: String]
     private let directory: String
     private var dispatchers: [ServerProcess] = []
-    /// Where each listens, by its process id.
-    private var ports: [Int32: UInt16] = [:]
+    /// Where each listens.
+    private var ports: [ObjectIdentifier: UInt16] = [:]
     private var started = 0
 
     static let secret = [UInt8]("a-secret-of-thirty-two-bytes-abc".utf8)
@@ -93,11 +93,11 @@ final class Harness {
     func startDispatcher(isReadyWithin limit: Duration = .seconds(30)) async throws -> ServerProcess {
         started += 1
         let port = freePort()
-        let process = try ServerProcess(
+        let process = try await ServerProcess(
             Executables.path("webhook-dispatcher"), [], log: "\(directory)/dispatcher-\(started).log",
             environment: environment.merging(["MARTLET_DISPATCHER_LISTEN": "127.0.0.1:\(port)"]) { $1 })
         dispatchers.append(process)
-        ports[process.pid] = port
+        ports[ObjectIdentifier(process)] = port
         let client = try HTTPClient()
         let endpoint = try Endpoint("http://127.0.0.1:\(port)/ready")
         let isReady = await eventually(within: limit) {
@@ -110,7 +110,7 @@ final class Harness {
 
     /// A metric without labels, as the dispatcher shows it; nil where it does not answer or has no such metric.
     func metric(_ name: String, of process: ServerProcess) async throws -> Double? {
-        let endpoint = try Endpoint("http://127.0.0.1:\(ports[process.pid] ?? 0)/metrics")
+        let endpoint = try Endpoint("http://127.0.0.1:\(ports[ObjectIdentifier(process)] ?? 0)/metrics")
         let page = String(decoding: try await HTTPClient().send(.get, to: endpoint).body, as: UTF8.self)
         let line = page.split(separator: "\n").first { $0.hasPrefix(name + " ") }
         return line?.split(separator: " ").last.flatMap { Double($0) }
@@ -120,7 +120,7 @@ final class Harness {
     func ask(_ path: String, of process: ServerProcess, token: String? = nil) async throws -> HTTPSendResult {
         var headers = HeaderLines()
         headers.append("authorization", "Bearer " + (token ?? configuration.internalCalls.token))
-        let endpoint = try Endpoint("http://127.0.0.1:\(ports[process.pid] ?? 0)\(path)")
+        let endpoint = try Endpoint("http://127.0.0.1:\(ports[ObjectIdentifier(process)] ?? 0)\(path)")
         return try await HTTPClient().send(.get, to: endpoint, headers: headers)
     }
 

@@ -47,13 +47,15 @@ import Testing
         defer { removeDirectory(directory) }
         let identities = try await TestIdentities.make(in: directory)
         let (right, wrong) = (freePort(), freePort())
-        let servers = try [("127.0.0.1", right), ("127.0.0.2", wrong)].map { address, port in
-            try ServerProcess(
+        var servers: [ServerProcess] = []
+        for (address, port) in [("127.0.0.1", right), ("127.0.0.2", wrong)] {
+            let server = try await ServerProcess(
                 "openssl",
                 [
                     "s_server", "-accept", "\(address):\(port)", "-cert", identities.server.certificatePath, "-key",
                     identities.server.keyPath, "-www", "-quiet",
                 ], log: directory + "/\(address).log")
+            servers.append(server)
         }
         defer { for server in servers { server.signal(SIGKILL) } }
 

@@ -19,7 +19,7 @@ final class Harness {
     let environment: [String: String]
     private let directory: String
     private var managers: [ServerProcess] = []
-    private let ports = Mutex<[Int32: UInt16]>([:])
+    private let ports = Mutex<[ObjectIdentifier: UInt16]>([:])
 
     init(
         _ kind: KafkaBroker.Kind, partitions: Int = 2, redis: RedisServer? = nil, compactsEagerly: Bool = false,
@@ -172,11 +172,11 @@ final class Harness {
         _ program: String, _ listen: String, _ extra: [String: String], awaitsReady: Bool
     ) async throws -> ServerProcess {
         let port = freePort()
-        let process = try ServerProcess(
+        let process = try await ServerProcess(
             Executables.path(program), [], log: "\(directory)/\(program)-\(managers.count).log",
             environment: environment.merging([listen: "127.0.0.1:\(port)"]) { $1 }.merging(extra) { $1 })
         managers.append(process)
-        ports.withLock { $0[process.pid] = port }
+        ports.withLock { $0[ObjectIdentifier(process)] = port }
         guard awaitsReady else { return process }
         let client = try HTTPClient()
         let endpoint = try Endpoint("http://127.0.0.1:\(port)/ready")
@@ -197,7 +197,7 @@ final class Harness {
 
     /// A figure of a manager's `/metrics`; nil where it has none.
     func metric(_ name: String, of process: ServerProcess) async throws -> Double? {
-        guard let port = ports.withLock({ $0[process.pid] }) else { return nil }
+        guard let port = ports.withLock({ $0[ObjectIdentifier(process)] }) else { return nil }
         let result = await (try HTTPClient()).send(.get, to: try Endpoint("http://127.0.0.1:\(port)/metrics"))
         for line in String(decoding: result.body, as: UTF8.self).split(separator: "\n")
         where line.hasPrefix(name + " ") {

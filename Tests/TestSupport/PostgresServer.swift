@@ -59,8 +59,8 @@ public final class PostgresServer: Sendable {
         let deadline = ContinuousClock.now + .seconds(30)
         var isReady = false
         repeat {
-            let started = try ServerProcess(
-                Self.binary("postgres"), settings, log: directory + "/log", user: Self.systemUser, deathSignal: "QUIT")
+            let started = try await ServerProcess(
+                Self.binary("postgres"), settings, log: directory + "/log", user: Self.systemUser, deathSignal: SIGQUIT)
             process.withLock { $0 = started }
             _ = await eventually(within: .seconds(30)) {
                 isReady =
@@ -93,8 +93,7 @@ public final class PostgresServer: Sendable {
 
     /// Stops every process of the server, or lets them go on: what a frozen machine looks like.
     public func freeze(_ frozen: Bool) {
-        let pid = process.withLock { $0?.pid ?? 0 }
-        guard pid > 0 else { return }
+        guard let pid = process.withLock({ $0?.pid }) else { return }
         for child in children(of: pid) + [pid] { kill(child, frozen ? SIGSTOP : SIGCONT) }
     }
 

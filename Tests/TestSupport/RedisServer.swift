@@ -41,7 +41,7 @@ public final class RedisServer: Sendable {
 
     /// Starts it (again), with what it last saved, and waits until it answers.
     public func start() async throws {
-        let started = try ServerProcess("redis-server", settings, log: directory + "/log")
+        let started = try await ServerProcess("redis-server", settings, log: directory + "/log")
         process.withLock { $0 = started }
         let tls = authority.map { ["--tls", "--cacert", $0] } ?? []
         let words = ["-h", host, "-p", "\(port)"] + tls + ["ping"]

@@ -20,9 +20,9 @@ public final class RunningSystem: Sendable {
     public init(_ kind: KafkaBroker.Kind, purpose: String) async throws {
         directory = try temporaryDirectory(purpose)
         let log = directory + "/up.log"
-        supervisor = try ServerProcess(
+        supervisor = try await ServerProcess(
             Self.program, ["up", "--ports", "auto", "--state", Self.state(directory), "--json"], log: log,
-            deathSignal: "TERM", environment: kind == .inMemory ? Self.withoutKafka : [:])
+            deathSignal: SIGTERM, environment: kind == .inMemory ? Self.withoutKafka : [:])
         let process = supervisor
         func line() -> String? { contents(of: log).split(separator: "\n").last { $0.hasPrefix("{") }.map(String.init) }
         _ = await eventually(within: .seconds(120)) { line() != nil || !process.isRunning }

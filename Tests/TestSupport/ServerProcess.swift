@@ -1,60 +1,31 @@
-internal import CLinux
-internal import EventLoops
+internal import ChildProcesses
 public import Glibc
-internal import Synchronization
 
-/// A server that a test runs: output to a file, ended by its pid, and killed by the kernel should the test process die first.
+/// A server that a test runs: output to a file, and killed by the kernel should the test process die first.
 public final class ServerProcess: Sendable {
-    private enum Life {
-        case starting
-        case failed(SystemError)
-        case running(pid: Int32)
-        case ended
-    }
-
-    public let pid: Int32
-    /// The file that has its output.
-    public let log: String
-    private let life: LifeBox
-
-    private final class LifeBox: Sendable {
-        let value = Mutex(Life.starting)
-    }
+    private let child: Child
 
     /// Starts `executable` with its output appended to the file `log`; `user` only counts where the tests run as root.
-    /// `deathSignal`, by its name, is what the server gets when the test process ends.
+    /// `deathSignal` is what the server gets when the test process ends.
     public init(
-        _ executable: String, _ arguments: [String], log: String, user: String? = nil, deathSignal: String = "KILL",
+        _ executable: String, _ arguments: [String], log: String, user: String? = nil, deathSignal: Int32 = SIGKILL,
         environment: [String: String] = [:]
-    ) throws {
-        var words = ["setpriv", "--pdeathsig", deathSignal]
-        if let user, getuid() == 0 { words += ["--reuid", user, "--regid", user, "--init-groups"] }
-        words += ["env"] + environment.map { "\($0)=\($1)" } + [executable] + arguments
-        self.log = log
-        let life = LifeBox()
-        self.life = life
-        // The kernel sends the death signal when the *thread* that started the server ends: so that thread stays, waiting for it.
-        NativeThread.start(name: "server-wait") { [words] in Self.runServer(words, log: log, life) }
-        while true {
-            switch life.value.withLock({ $0 }) {
-            case .starting: usleep(200)
-            case .failed(let error): throw error
-            case .running(let pid):
-                self.pid = pid
-                return
-            case .ended: throw SystemError(call: executable, code: ECHILD)
-            }
-        }
+    ) async throws {
+        var program = ChildProgram(
+            name: executable, executable: executable, arguments: arguments, environment: environment, log: log,
+            user: user)
+        program.deathSignal = deathSignal
+        child = try await Child(program)
     }
 
-    public var isRunning: Bool {
-        life.value.withLock { if case .running = $0 { true } else { false } }
-    }
+    /// The file that has its output.
+    public var log: String { child.program.log }
+    /// nil once it has ended.
+    public var pid: Int32? { child.pid }
+    public var isRunning: Bool { pid != nil }
 
     /// Sends a signal, unless it has ended.
-    public func signal(_ number: Int32) {
-        life.value.withLock { if case .running(let pid) = $0 { _ = kill(pid, number) } }
-    }
+    public func signal(_ number: Int32) { child.signal(number) }
 
     /// Sends `number` and waits for the end; kills what has not ended within 20 s.
     public func end(_ number: Int32 = SIGTERM) async {
@@ -62,44 +33,6 @@ public final class ServerProcess: Sendable {
         if await eventually(within: .seconds(20), { !isRunning }) { return }
         signal(SIGKILL)
         _ = await eventually { !isRunning }
-    }
-
-    private static func runServer(_ words: [String], log: String, _ life: LifeBox) {
-        switch spawn(words, log: log) {
-        case .failure(let error): life.value.withLock { $0 = .failed(error) }
-        case .success(let pid):
-            life.value.withLock { $0 = .running(pid: pid) }
-            var status: Int32 = 0
-            while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-            life.value.withLock { $0 = .ended }
-        }
-    }
-
-    private static func spawn(_ words: [String], log: String) -> Result<Int32, SystemError> {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        // Another test may be reading from a child of its own: its pipe would stay open for as long as this server.
-        _ = clinux_spawn_close_from(&actions, 3)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var (none, all) = (sigset_t(), sigset_t())
-        sigemptyset(&none)
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-        let arguments = words.map { strdup($0) }
-        defer { for text in arguments { free(text) } }
-        var pid: Int32 = 0
-        let code = posix_spawnp(&pid, words[0], &actions, &attributes, arguments + [nil], environ)
-        return code == 0 ? .success(pid) : .failure(SystemError(call: "posix_spawn \(words[0])", code: code))
     }
 }
 

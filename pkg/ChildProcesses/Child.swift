@@ -14,8 +14,10 @@ public struct ChildProgram: Sendable {
     public var log: String
     /// Another user to run as, where the parent is root.
     public var user: String?
-    /// What asks it to stop, SIGTERM or SIGINT; what it gets when the parent dies, too.
+    /// What asks it to stop.
     public var stopSignal: Int32
+    /// What it gets when the parent dies: SIGINT, SIGQUIT, SIGTERM, or else SIGKILL.
+    public var deathSignal: Int32
 
     public init(
         name: String, executable: String, arguments: [String] = [], environment: [String: String] = [:], log: String,
@@ -28,6 +30,7 @@ public struct ChildProgram: Sendable {
         self.log = log
         self.user = user
         self.stopSignal = stopSignal
+        deathSignal = stopSignal
     }
 }
 
@@ -118,7 +121,8 @@ public final class Child: Sendable {
     }
 
     private static func words(_ program: ChildProgram) -> [String] {
-        var words = ["setpriv", "--pdeathsig", program.stopSignal == SIGINT ? "INT" : "TERM"]
+        let deathSignal = [SIGINT: "INT", SIGQUIT: "QUIT", SIGTERM: "TERM"][program.deathSignal] ?? "KILL"
+        var words = ["setpriv", "--pdeathsig", deathSignal]
         if let user = program.user, getuid() == 0 { words += ["--reuid", user, "--regid", user, "--init-groups"] }
         return words + ["env"] + program.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             + [program.executable] + program.arguments
