@@ -65,6 +65,9 @@ struct Figures {
             probes: 1 + random.below(3))
     }
 
+    /// Young requests at a time: fewer than the bound lets run, so that it holds some back.
+    var window: Int { (maxOpen + 1) / 2 }
+
     var bound: CrashBound {
         CrashBound(maxOpen: maxOpen, maxAge: UInt64(Self.maxUnacknowledgedMs) * 1_000_000)
     }

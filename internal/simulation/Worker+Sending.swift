@@ -85,7 +85,8 @@ extension Worker {
         delivery.beginOutcome(requestID: request)
         delivery.isOpen = true
         delivery.partition.busy += 1
-        running[request] = (delivery, permit)
+        window.started(now: nanoseconds)
+        running[request] = (delivery, permit, nanoseconds)
         let answer = world.request(request, delivery, host)
         world.timeline.after(answer.afterMs, host) { [weak self] in self?.finished(request, answer.end) }
     }
@@ -93,9 +94,9 @@ extension Worker {
     // MARK: Ends
 
     func finished(_ request: UInt64, _ end: RequestEnd) {
-        guard let (delivery, permit) = running.removeValue(forKey: request), let webhook = delivery.webhook else {
-            return
-        }
+        guard let (delivery, permit, began) = running.removeValue(forKey: request), let webhook = delivery.webhook
+        else { return }
+        window.ended(startedAt: began, now: nanoseconds)
         delivery.partition.busy -= 1
         world.ended(request, host, delivery)
         if delivery.partition.isLost, end == .failed(.interrupted) {

@@ -13,7 +13,8 @@ final class Worker {
     var ready = ShortQueue<Delivery>(bounds: ShortQueueBounds(bytes: .max, wait: .max))
     var waiting: [String: WaitingDeliveries] = [:]
     /// By request, what is under way.
-    var running: [UInt64: (delivery: Delivery, permit: WebhookGate.Permit)] = [:]
+    var running: [UInt64: (delivery: Delivery, permit: WebhookGate.Permit, began: UInt64)] = [:]
+    var window: StartWindow
     var open = 0
     var unacknowledged = Unacknowledged()
     var attemptsEnd: [Int: Int64] = [:]
@@ -36,6 +37,7 @@ final class Worker {
         host = dispatcher.host
         bound =
             world.mutation == .boundIgnored ? CrashBound(maxOpen: .max, maxAge: .max) : world.figures.bound
+        window = StartWindow(maximum: world.figures.window)
         lastTurn = world.timeline.now
     }
 
@@ -67,6 +69,8 @@ final class Worker {
             handOverCommits()
         }
         checkBounds()
+        // Nothing here takes the loop's time.
+        window.turned(nanoseconds: 0)
     }
 
     // MARK: The crash bound
@@ -86,9 +90,9 @@ final class Worker {
         turn()
     }
 
-    /// A place among the process's open requests.
+    /// A place in the window, and among the process's open requests.
     func acquireOpen() -> Bool {
-        guard isConfirmed, !hasSlept,
+        guard isConfirmed, !hasSlept, window.allowsStart(now: nanoseconds),
             bound.allowsStart(open: open, oldest: unacknowledged.oldest, now: nanoseconds)
         else { return false }
         open += 1
