@@ -23,8 +23,7 @@ public final class Endpoint: Sendable {
     /// As it is in the URL: a name or an address, IPv6 in brackets.
     public let host: String
     public let port: UInt16
-    /// The URL as a C string.
-    let characters: [CChar]
+    private let parsed: ParsedURL
 
     public init(_ url: String) throws(EndpointError) {
         guard !url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
@@ -38,8 +37,11 @@ public final class Endpoint: Sendable {
         self.port = port
         self.url = url
         self.isSecure = isSecure
-        characters = url.utf8.map { CChar(bitPattern: $0) } + [0]
+        self.parsed = parsed
     }
+
+    /// What a transfer is given: parsed once, where a text would be parsed anew for each request. libcurl only reads it.
+    var handle: OpaquePointer { parsed.handle }
 
     /// libcurl takes "http:/a" and "http:///a" for "http://a"; here the authority must be where it belongs.
     private static func scheme(of url: String) throws(EndpointError) -> String {
@@ -53,9 +55,10 @@ public final class Endpoint: Sendable {
         return scheme
     }
 
-    /// libcurl's own parser, so that what is checked is what will be dialled.
-    private struct ParsedURL: ~Copyable {
-        private let handle: OpaquePointer
+    /// libcurl's own parser, so that what is checked is what will be dialled. `@unchecked Sendable` because nothing changes it
+    /// after its making.
+    private struct ParsedURL: ~Copyable, @unchecked Sendable {
+        let handle: OpaquePointer
 
         init(_ url: String) throws(EndpointError) {
             guard let handle = curl_url() else { throw .malformed("out of memory") }

@@ -81,7 +81,7 @@ final class Transfer {
     func prepare(_ request: HTTPSendRequest) {
         if endpoint !== request.endpoint {
             endpoint = request.endpoint
-            ccurl_set_pointer(easy, CURLOPT_URL, request.endpoint.characters)
+            ccurl_set_pointer(easy, CURLOPT_CURLU, UnsafeRawPointer(request.endpoint.handle))
         }
         setMethod(request.method)
         if request.method != .get {

@@ -60,9 +60,13 @@ struct RunCommand: ParsableCommand {
         }
     }
 
-    /// For the system: one tenant has all the webhooks here.
+    /// For the system: one tenant has all the webhooks here, and what a scenario lets stand still for a while stays a member of its group,
+    /// so that it is not a rebalance that is measured afterwards.
     private static func environment(isReal: Bool) -> [String: String] {
-        var environment = ["MARTLET_REGISTRY_MAX_WEBHOOKS_PER_TENANT": "1000000"]
+        var environment = [
+            "MARTLET_REGISTRY_MAX_WEBHOOKS_PER_TENANT": "1000000",
+            "MARTLET_KAFKA_PROPERTIES": "session.timeout.ms=240000",
+        ]
         if !isReal { environment["KAFKA_HOME"] = "" }
         return environment
     }

@@ -101,9 +101,9 @@ struct Plot: Sendable {
 }
 
 extension Report {
-    /// Latency over percentiles, throughput over time, CPU over rate: of what was run.
+    /// Latency over percentiles, throughput over time, CPU over rate, throughput over dispatchers: of what was run.
     var plots: [Plot] {
-        [latencyPlot, coursePlot, costPlot].compactMap { $0 }.filter { plot in
+        [latencyPlot, coursePlot, costPlot, sharingPlot].compactMap { $0 }.filter { plot in
             plot.lines.contains { $0.points.count > 1 }
         }
     }
@@ -155,5 +155,19 @@ extension Report {
         return Plot(
             title: "CPU an event, by rate", xName: "events a second", yName: "µs",
             lines: [total] + lines.filter { line in line.points.contains { $0.y > 1 } })
+    }
+
+    private var sharingPlot: Plot? {
+        let runs = (scenarios.first { $0.name == "dispatchers" }?.results ?? []).compactMap { result in
+            result.name.split(separator: " ").first.flatMap { Double($0) }.map { (count: $0, rate: result.rate) }
+        }
+        guard let one = runs.first, runs.count > 1 else { return nil }
+        return Plot(
+            title: "A filled topic, by the number of dispatchers", xName: "dispatchers on one machine",
+            yName: "events a second",
+            lines: [
+                Plot.Line(name: "measured", points: runs.map { ($0.count, $0.rate) }),
+                Plot.Line(name: "as much as one", points: runs.map { ($0.count, one.rate) }),
+            ], xTicks: runs.map { ($0.count, "\(Int($0.count))") })
     }
 }

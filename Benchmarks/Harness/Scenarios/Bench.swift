@@ -280,16 +280,12 @@ final class Bench {
         dispatchers = []
     }
 
-    /// What each has used so far.
-    func sharesOfDispatchers() -> [String] {
-        let own = system.usage()["webhook-dispatcher"]?.cpuSeconds ?? 0
+    /// CPU seconds that each has used so far, the system's own first.
+    func cpuOfDispatchers() -> [Double] {
         let others = dispatchers.map { dispatcher in
             dispatcher.pid.map { ProcessTable.usage(of: $0).values.reduce(0) { $0 + $1.cpuSeconds } } ?? 0
         }
-        return [
-            "CPU seconds of each since its start: "
-                + ([own] + others).map { "\(($0 * 10).rounded() / 10)" }.joined(separator: ", ")
-        ]
+        return [system.usage()["webhook-dispatcher"]?.cpuSeconds ?? 0] + others
     }
 
     // MARK: CPU

@@ -58,7 +58,7 @@ extension Scenario {
             "\(count) webhooks", "the same events for the same ten webhooks, beside \(count - 10) others",
             .steady(rate, seconds: seconds, types: 10))
         many.notes.append("making them over the API took \(took) s")
-        let spread = try await bench.run(
+        var spread = try await bench.run(
             "events for \(count / 10) of \(count) webhooks", "the same rate over a tenth of the webhooks",
             .steady(rate, seconds: seconds, types: count / 10))
         many.budgets = [
@@ -67,6 +67,7 @@ extension Scenario {
                 what: "dispatcher's memory with \(count) webhooks", sense: .atMost, must: 512, aim: 256, unit: "MiB",
                 measured: spread.mebibytes("webhook-dispatcher")),
         ]
+        spread.budgets = [growth("events for \(count / 10) webhooks instead of ten", few, spread)]
         return [few, many, spread]
     }
 
@@ -108,10 +109,12 @@ extension Scenario {
         let events = Int(200_000 * bench.scale)
         for count in [1, 2, 4] {
             try await bench.startDispatchers(count - 1)
+            let before = bench.cpuOfDispatchers()
             var result = try await bench.drain(
-                "\(count) dispatchers", "\(events) events lie in Kafka; \(count) dispatchers share the partitions",
-                events: events)
-            result.notes = bench.sharesOfDispatchers()
+                count == 1 ? "1 dispatcher" : "\(count) dispatchers",
+                "\(events) events lie in Kafka; \(count == 1 ? "one has all" : "\(count) share the") partitions", events: events)
+            let shares = zip(bench.cpuOfDispatchers(), before).map { "\(number($0 - $1))" }
+            result.notes = ["CPU seconds of each: " + shares.joined(separator: ", ")]
             results.append(result)
         }
         await bench.stopDispatchers()

@@ -46,13 +46,14 @@ extension Scenario {
     static let endToEnd = Scenario(name: "end-to-end", shows: "15,000 events a second accepted and delivered") {
         bench in
         try await bench.prepare()
+        // A little more than the budget: the last delivery's latency counts as time of the run.
+        let rate = bench.isMemory ? 5_000.0 : 15_200
         var result = try await bench.run(
-            "end to end", "15,000 events a second over REST to 100 webhooks, ids given",
-            .steady(15_000, seconds: bench.scaled(60)))
+            "end to end", "\(Int(rate)) events a second over REST to 100 webhooks, ids given",
+            .steady(rate, seconds: bench.scaled(bench.isMemory ? 10 : 60)))
         result.budgets = [
             Budget(
-                what: "accepted and delivered, nothing lost", sense: .atLeast, must: 15_000 * 0.995, aim: 25_000,
-                unit: "/s",
+                what: "accepted and delivered, nothing lost", sense: .atLeast, must: 15_000, aim: 25_000, unit: "/s",
                 measured: result.lost == 0 ? result.rate : 0),
             Budget(
                 what: "CPU an event, every process together", sense: .atMost, must: 110, aim: 75, unit: "µs",
@@ -174,7 +175,8 @@ extension Bench {
     func drain(_ name: String, _ what: String, events: Int) async throws -> ScenarioResult {
         freezeDispatchers(true)
         defer { freezeDispatchers(false) }
-        var plan = LoadPlan.steady(10_000, seconds: Double(events) / 10_000)
+        let rate = isMemory ? 10_000.0 : 20_000
+        var plan = LoadPlan.steady(rate, seconds: Double(events) / rate)
         plan.hasIDs = false
         return try await run(name, what, plan, drains: true)
     }
