@@ -125,6 +125,19 @@ extension TenantWebhooks {
     }
 }
 
+@Suite struct SnapshotPaceTests {
+    @Test func atMostATenthOfTheTimeGoesIntoSnapshots() {
+        var pace = SnapshotPace()
+        #expect(pace.wait(at: 0) == nil)
+        pace.made(from: 1_000, to: 1_050)
+        #expect(pace.wait(at: 1_050) == 1_500)
+        #expect(pace.wait(at: 1_499) == 1_500)
+        #expect(pace.wait(at: 1_500) == nil)
+        pace.made(from: 9_000, to: 9_000)
+        #expect(pace.wait(at: 9_000) == nil)
+    }
+}
+
 @Suite(.timeLimit(.minutes(2))) struct WebhookTableTests {
     @Test(arguments: KafkaBroker.available)
     func theTableFollowsItsTopic(_ kind: KafkaBroker.Kind) async throws {
@@ -152,6 +165,9 @@ extension TenantWebhooks {
         try await publish(webhook("wh_new", ["live"]))
         #expect(await eventually { table.snapshot.webhooks(of: "default")?.matching("live") == ["wh_new"] })
         #expect(table.revision > revision)
+        // Changes that come one upon the other are all in the last snapshot.
+        for number in 0..<200 { try await publish(webhook("wh_\(number)", ["burst"])) }
+        #expect(await eventually { table.snapshot.webhooks(of: "default")?.matching("burst").count == 200 })
         try await producer.send(to: topic, key: Array("wh_new".utf8), value: nil)
         #expect(await eventually { table.snapshot.webhooks(of: "default")?.matching("live") == [] })
 

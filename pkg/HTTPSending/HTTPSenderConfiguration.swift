@@ -21,8 +21,6 @@ public struct HTTPSenderConfiguration: Sendable {
     public var keptBodyBytes = 1 << 10
     /// Body bytes of a response; beyond, the request fails.
     public var maximumBodyBytes = 64 << 10
-    /// The value of `User-Agent`; nil sends none.
-    public var userAgent: String?
 
     public init() {}
 }

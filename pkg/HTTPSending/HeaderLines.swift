@@ -7,7 +7,7 @@ public struct HeaderLines: Sendable {
     private(set) var starts: [Int] = []
     /// Whether the lines that are added from now on share an entry. libcurl formats each entry by itself and compares its beginning with
     /// a dozen names, which costs a third of what it does for a request. Only for names that mean nothing to libcurl: of
-    /// `User-Agent`, say, it adds its own unless an entry begins so.
+    /// `Accept`, say, it adds its own unless an entry begins so.
     public var joins = false {
         didSet { hasOpenEntry = false }
     }

@@ -59,6 +59,8 @@ final class Transfer {
         ccurl_set_pointer(easy, CURLOPT_PROTOCOLS_STR, "http,https")
         ccurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
         ccurl_set_pointer(easy, CURLOPT_PROXY, "")
+        // Or the environment is asked before each request.
+        ccurl_set_pointer(easy, CURLOPT_NOPROXY, "*")
         ccurl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         ccurl_set_long(easy, CURLOPT_SSL_VERIFYPEER, 1)
         ccurl_set_long(easy, CURLOPT_SSL_VERIFYHOST, 2)
@@ -69,7 +71,6 @@ final class Transfer {
         // One buffer per handle: thousands may be waiting for an answer of a few bytes.
         ccurl_set_long(easy, CURLOPT_BUFFERSIZE, 4 << 10)
         ccurl_set_offset(easy, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(configuration.maximumBodyBytes))
-        if let agent = configuration.userAgent { ccurl_set_pointer(easy, CURLOPT_USERAGENT, agent) }
         ccurl_set_quick_exit(easy)
         ccurl_set_receivers(easy, Self.bodyCallback, Self.headerCallback, context)
         ccurl_set_opener(easy, Self.openCallback, context)

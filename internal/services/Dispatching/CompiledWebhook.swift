@@ -15,6 +15,8 @@ final class CompiledWebhook: Sendable {
     let endpoint: Endpoint
     /// The webhook's own headers.
     let lines: HeaderLines
+    /// They do not say who sends.
+    let needsUserAgent: Bool
     let timeoutMs: Int
     let retries: RetryPolicy
     let gate: SharedGate
@@ -35,6 +37,7 @@ final class CompiledWebhook: Sendable {
         var lines = HeaderLines()
         for header in webhook.headers { lines.append(header.name, header.value) }
         self.lines = lines
+        needsUserAgent = !webhook.headers.contains { $0.name.lowercased() == "user-agent" }
         timeoutMs = webhook.timeoutMs == 0 ? defaults.timeoutMs : Int(webhook.timeoutMs)
         retries = defaults.retries.overridden(by: webhook.retry)
         self.gate = gate

@@ -68,7 +68,6 @@ struct DispatchSettings: Sendable {
         sender = HTTPSenderConfiguration()
         sender.addressPolicy = AddressPolicy(
             allowedPorts: configuration.endpoints.allowedPorts, allowsLoopback: configuration.isDevelopment)
-        sender.userAgent = "Martlet/\(martletVersion)"
         maxSleep = 3_000_000_000
     }
 }

@@ -7,6 +7,7 @@ internal import Kafka
 internal import Logs
 internal import Metrics
 internal import Records
+internal import ServiceSupport
 internal import Settling
 internal import StandardWebhooks
 
@@ -56,6 +57,7 @@ extension Worker {
         lines.append("webhook-id", delivery.source.messageID)
         lines.append("webhook-timestamp", String(seconds))
         lines.append("webhook-attempt", String(delivery.attempts))
+        if webhook.needsUserAgent { lines.append("user-agent", Self.userAgent) }
         var id = delivery.source.messageID
         try id.withUTF8 { id in
             _ = try lines.append("webhook-signature") { value in
@@ -69,6 +71,8 @@ extension Worker {
             lines.append("x-hub-signature-256", "sha256=" + code)
         }
     }
+
+    private static let userAgent = "Martlet/\(martletVersion)"
 
     private func finished(
         _ delivery: Delivery, _ webhook: CompiledWebhook, _ permit: WebhookGate.Permit, _ result: HTTPSendResult

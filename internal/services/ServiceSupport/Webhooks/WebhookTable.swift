@@ -9,7 +9,7 @@ internal import Synchronization
 /// All webhooks in memory, kept current from the compacted topic `webhooks`.
 ///
 ///     topic ──records──► WebhookTableBuilder ──changed tenants──► snapshot (replaced, never edited) ──► readers
-///            (a loop of its own)               once per turn
+///            (a loop of its own)               once per turn, at a pace
 ///
 /// Until it has caught up the snapshot stays empty. Where the topic is read anew (it was made again), the old snapshot stays until
 /// the new one is complete: events that come meanwhile must not lose their webhooks.
@@ -59,8 +59,18 @@ public final class WebhookTable: Service {
 
     private func following(on loop: EventLoop) throws(KafkaError) -> TopicFollower {
         let builder = WebhookTableBuilder(logger: logger, metrics: metrics)
-        loop.atEndOfTurn { [self] in
-            if let snapshot = builder.takeSnapshot() { publish(snapshot) }
+        var pace = SnapshotPace()
+        var timer: TimerID?
+        loop.atEndOfTurn { [self, unowned loop] in
+            guard builder.hasNews, timer == nil else { return }
+            let start = EventLoop.monotonicNanoseconds()
+            if let later = pace.wait(at: start) {
+                // The turn in which it fires has an end, too.
+                timer = loop.at(later) { timer = nil }
+            } else if let snapshot = builder.takeSnapshot() {
+                publish(snapshot)
+                pace.made(from: start, to: EventLoop.monotonicNanoseconds())
+            }
         }
         return try TopicFollower(
             configuration, topic: topic, on: loop, record: { builder.take($0) },

@@ -77,9 +77,12 @@ final class WebhookTableBuilder {
         isStale = false
     }
 
-    /// The table as it is now; nil where it is incomplete, or as it was. Only the tenants that changed are indexed anew.
+    /// The table is complete, and not as it was when the last snapshot was taken.
+    var hasNews: Bool { isComplete && (isStale || !changedTenants.isEmpty) }
+
+    /// The table as it is now; nil without news. Only the tenants that changed are indexed anew.
     func takeSnapshot() -> WebhookSnapshot? {
-        guard isComplete, isStale || !changedTenants.isEmpty else { return nil }
+        guard hasNews else { return nil }
         for tenant in changedTenants {
             let webhooks = versions.webhooks(of: tenant)
             published[tenant] = webhooks.isEmpty ? nil : TenantWebhooks(webhooks)
