@@ -166,7 +166,7 @@ extension TenantWebhooks {
         #expect(await eventually { table.snapshot.webhooks(of: "default")?.matching("live") == ["wh_new"] })
         #expect(table.revision > revision)
         // Changes that come one upon the other are all in the last snapshot.
-        for number in 0..<200 { try await publish(webhook("wh_\(number)", ["burst"])) }
+        for number in 0..<200 { try await publish(webhook("wh_burst_\(number)", ["burst"])) }
         #expect(await eventually { table.snapshot.webhooks(of: "default")?.matching("burst").count == 200 })
         try await producer.send(to: topic, key: Array("wh_new".utf8), value: nil)
         #expect(await eventually { table.snapshot.webhooks(of: "default")?.matching("live") == [] })

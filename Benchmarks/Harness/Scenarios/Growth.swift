@@ -112,7 +112,8 @@ extension Scenario {
             let before = bench.cpuOfDispatchers()
             var result = try await bench.drain(
                 count == 1 ? "1 dispatcher" : "\(count) dispatchers",
-                "\(events) events lie in Kafka; \(count == 1 ? "one has all" : "\(count) share the") partitions", events: events)
+                "\(events) events lie in Kafka; \(count == 1 ? "one has all" : "\(count) share the") partitions",
+                events: events)
             let shares = zip(bench.cpuOfDispatchers(), before).map { "\(number($0 - $1))" }
             result.notes = ["CPU seconds of each: " + shares.joined(separator: ", ")]
             results.append(result)
