@@ -33,8 +33,11 @@ func service(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "internal/services/\(name)", swiftSettings: strict)
 }
 
+/// A program. Its memory comes from jemalloc instead of the C library's malloc (docs/adr/0014).
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: "cmd/\(name)", swiftSettings: strict)
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "cmd/\(name)", swiftSettings: strict,
+        linkerSettings: [.linkedLibrary("jemalloc")])
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
