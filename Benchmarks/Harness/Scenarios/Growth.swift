@@ -24,7 +24,7 @@ extension Scenario {
         name: "full-history", shows: "the same load beside millions of stored outcomes"
     ) { bench in
         try await bench.prepare()
-        let plan = LoadPlan.steady(bench.isMemory ? 3_000 : 5_000, seconds: bench.scaled(20))
+        let plan = LoadPlan.steady(5_000, seconds: bench.scaled(20))
         let before = try await bench.run(
             "little history", "\(Int(plan.steps[0].rate)) events a second over 100 webhooks", plan)
         let (hours, rows) = (4, Int(2_000_000 * min(1, bench.scale)))
@@ -44,7 +44,7 @@ extension Scenario {
 
     static let webhooks = Scenario(name: "webhooks", shows: "100,000 webhooks instead of 10") { bench in
         try await bench.prepare(types: 10)
-        let rate = bench.isMemory ? 3_000.0 : 10_000
+        let rate = 10_000.0
         let seconds = bench.scaled(20)
         let few = try await bench.run(
             "10 webhooks", "\(Int(rate)) events a second", .steady(rate, seconds: seconds, types: 10))

@@ -47,10 +47,10 @@ extension Scenario {
         bench in
         try await bench.prepare()
         // A little more than the budget: the last delivery's latency counts as time of the run.
-        let rate = bench.isMemory ? 5_000.0 : 15_200
+        let rate = 15_200.0
         var result = try await bench.run(
             "end to end", "\(Int(rate)) events a second over REST to 100 webhooks, ids given",
-            .steady(rate, seconds: bench.scaled(bench.isMemory ? 10 : 60)))
+            .steady(rate, seconds: bench.scaled(60)))
         result.budgets = [
             Budget(
                 what: "accepted and delivered, nothing lost", sense: .atLeast, must: 15_000, aim: 25_000, unit: "/s",
