@@ -57,12 +57,12 @@ build-bench: build
 # BROKER=memory: the in-memory broker though KAFKA_HOME is set.
 bench:
 	@scripts/bootstrap.sh build run $(KAFKA)
-	@$(MAKE) --no-print-directory build-release build-release-martlet-bench
+	@$(MAKE) --no-print-directory build-release build-release-martlet-bench build-release-bench-micro
 	@.build/release/martlet bench run $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE)) $(if $(filter memory,$(BROKER)),--memory) --output $(or $(OUTPUT),.build/bench)
 
 bench-micro:
 	@scripts/bootstrap.sh build
-	@swift build -c release --product bench-micro
+	@$(MAKE) --no-print-directory build-release-bench-micro
 	@.build/release/bench-micro $(if $(ALLOCATIONS),--allocations) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 lint:

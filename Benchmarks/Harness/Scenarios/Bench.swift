@@ -18,7 +18,8 @@ final class Bench {
     private var runs = 0
     var prepared: Prepared?
     private var dispatchers: [Child] = []
-    private let programs: String
+    /// The folder of all programs.
+    let programs: String
     let soakMinutes: Double
     /// librdkafka's in-memory broker, which keeps 5 MiB of a partition.
     var isMemory: Bool { system.kafka == "memory" }

@@ -119,6 +119,9 @@ extension Scenario {
             results.append(result)
         }
         await bench.stopDispatchers()
+        // The one that is left takes all partitions over: that is not the next scenario's.
+        try await Task.sleep(for: .seconds(8))
+        try await bench.settle()
         return results
     }
 

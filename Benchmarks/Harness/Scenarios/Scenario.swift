@@ -11,7 +11,7 @@ struct Scenario: Sendable {
 
     static let all: [Scenario] = [
         ingest, dispatch, endToEnd, steps, latency, payloads, fanOut, batches, hanging, outage, history,
-        backlog, dispatchers, fullHistory, retries, webhooks, soak,
+        backlog, dispatchers, fullHistory, retries, webhooks, matching, soak,
     ]
 }
 
