@@ -38,7 +38,8 @@ extension Scenario {
         var after = try await bench.run("full history", "the same, beside \(hours) hours of \(rows) rows each", plan)
         after.budgets.append(growth("\(hours * rows) rows of history", before, after))
         after.notes.append(
-            "the table takes \(bytes >> 20) MiB with its indexes, \(bytes / max(1, hours * rows)) B a row")
+            "they take \(bytes >> 20) MiB with the indexes of hours that are not sealed yet, \(bytes / max(1, hours * rows)) B a row"
+        )
         return [before, after]
     }
 

@@ -74,19 +74,24 @@ struct Filling {
 
     // MARK: History
 
-    /// Fills the hours before this one with copies of rows that are there, under other ids. Returns the size of the table afterwards, in bytes.
+    /// Fills the hours before this one with copies of rows that are there, under other ids. Returns the bytes that the table has grown by.
     func history(hours: Int, rowsEach: Int) async throws -> Int {
         let pool = try PostgresPool(configuration.postgres.pool("bench"))
         pool.start()
         let now = clinux_realtime_ms() / 3_600_000
         let columns = try await columns(pool)
+        let before = try await historyBytes(pool)
         for hour in (now - Int64(hours))..<now { try await fill(pool, hour, rowsEach, columns) }
+        let after = try await historyBytes(pool)
+        await pool.close()
+        return after - before
+    }
+
+    private func historyBytes(_ pool: PostgresPool) async throws -> Int {
         let rows = try await pool.query(
             "SELECT sum(pg_total_relation_size(inhrelid))::bigint AS bytes FROM pg_inherits WHERE inhparent = 'observability.outcomes'::regclass"
         )
-        let bytes = try rows.first?.decode("bytes", as: Int64.self) ?? 0
-        await pool.close()
-        return Int(bytes)
+        return Int(try rows.first?.decode("bytes", as: Int64.self) ?? 0)
     }
 
     private func columns(_ pool: PostgresPool) async throws -> [String] {
