@@ -29,7 +29,9 @@ import Testing
                 $0.headers = [.init(name: "X-Custom", value: "value")]
                 $0.hubSignature = true
             }
-            try await harness.putWebhook("wh_2", url: receiver.url("/prefix"), types: ["order.*"])
+            try await harness.putWebhook("wh_2", url: receiver.url("/prefix"), types: ["order.*"]) {
+                $0.headers = [.init(name: "User-Agent", value: "its-own/1")]
+            }
             try await harness.putWebhook("wh_3", url: receiver.url("/all"), types: ["*"])
             try await harness.putWebhook("wh_4", url: receiver.url("/other"), types: ["user.*"])
             try await harness.startDispatcher()
@@ -48,6 +50,11 @@ import Testing
             #expect(request.header("content-type") == "application/json")
             #expect(request.header("webhook-attempt") == "1")
             #expect(request.header("x-hub-signature-256")?.hasPrefix("sha256=") == true)
+            // Who sends is said once: by the webhook's own headers, or else by Martlet.
+            let agents = receiver.requests.map { request in
+                (request.path, request.headers.filter { $0.name.lowercased() == "user-agent" }.map(\.value))
+            }
+            #expect(agents.allSatisfy { $1 == [$0 == "/prefix" ? "its-own/1" : "Martlet/\(martletVersion)"] })
             #expect(await eventually { (try? await harness.outcomes().count { $0.kind == .delivered }) == 100 })
         }
         await receiver.stop()
